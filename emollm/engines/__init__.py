@@ -1,0 +1,59 @@
+"""Engines answer requests: `hf` (transformers), later `vllm` and `openai`; `fake` for tests of what stands above them.
+
+One protocol: requests go in, predictions come out in any order, keyed by the request's id. A request that fails becomes a
+prediction with status `error`; the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from emollm.prompts import Task
+from emollm.records import Prediction, Record
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question about one record. `audio`, `video` and `transcript` switch modalities off."""
+
+    id: str
+    record: Record
+    task: Task
+    seed: int = 0
+    audio: bool = True
+    video: bool = True
+    transcript: bool = True
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How answers are drawn: greedy when `temperature` is 0. `constrained`: the answer grammar is enforced."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_new_tokens: int = 400
+    constrained: bool = True
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as predictions carry them."""
+        return asdict(self)
+
+
+class Engine(Protocol):
+    """What every engine can do."""
+
+    name: str
+
+    def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Prediction]:
+        """Answer requests, in any order."""
+        ...
+
+    def stream(self, request: Request, sampling: Sampling) -> Iterator[str]:
+        """Answer one request piece by piece, as text."""
+        ...
+
+    def close(self) -> None:
+        """Free what the engine holds."""
+        ...
