@@ -1,0 +1,50 @@
+# emollm: `make` lists the targets. A fresh machine needs Python 3.11-3.13, make and a C library; the rest is installed into .venv/.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+EXTRAS := media,train,dev
+STAMP  := $(VENV)/.ready
+# Seconds for the whole CUDA stack of torch, which also runs on a CPU; plain pip may take a torch that does not match torchvision.
+UV     := $(VENV)/uv/bin/uv
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format bench experiments gpu-check clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+setup: $(STAMP)  ## make .venv/ with everything that demo, tests and training need
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV)/uv
+	$(VENV)/uv/bin/pip install --quiet --disable-pip-version-check uv
+	$(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@touch $(STAMP)
+
+demo: setup  ## label and explain four clips with the bundled checkpoint; writes demo/predictions.jsonl
+	$(BIN)/emollm demo -o demo
+
+test: setup  ## run all tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: setup  ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup  ## put the style right
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup  ## run the benchmarks (ratios side by side; results belong in LOG.md)
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+experiments: setup  ## train recipes/tiny and score it as docs/synthetic.md says (hours on 2 cores)
+	$(BIN)/python benchmarks/experiments/tiny.py
+
+gpu-check: setup  ## on a machine with a GPU: bf16, real sizes, throughput (figures belong in LOG.md)
+	$(BIN)/python benchmarks/gpu/check.py
+
+clean:  ## remove .venv/ and caches
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
