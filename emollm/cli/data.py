@@ -1,0 +1,56 @@
+"""`emollm data`: make synthetic clips, look at records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Make synthetic clips with known truth; look at records."
+)
+
+MAKE_SYNTH_EXAMPLES = """Examples:
+
+  emollm data make-synth --n 8 --seed 0 -o data/synth
+
+  emollm data make-synth --n 20 --seed 1 --split all -o data/splits
+"""
+SHOW_EXAMPLES = """Examples:
+
+  emollm data show data/synth/records.jsonl --n 3
+"""
+
+
+@app.command("make-synth", epilog=MAKE_SYNTH_EXAMPLES)
+def make_synth(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to make: records.jsonl, truth.jsonl, media/.")],
+    n: Annotated[int, typer.Option("--n", min=1, help="Number of clips (of all splits together).")] = 200,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same bytes.")] = 0,
+    split: Annotated[str, typer.Option("--split", help="train, dev, test, sealed, or all (70/10/10/10 %).")] = "train",
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 2,
+) -> None:
+    """Make talking-face clips whose emotion, cues and cause are known (see docs/synthetic.md)."""
+    from emollm.synth import make_synth as make
+
+    report = make(output, n, seed, split=split, workers=workers)
+    typer.echo(
+        f"{output}: {report.n_clips} clips in {report.seconds:.1f} s ({report.n_clips / report.seconds:.1f} clips/s)"
+    )
+
+
+@app.command("show", epilog=SHOW_EXAMPLES)
+def show(
+    records: Annotated[Path, typer.Argument(help="A records file (JSONL).")],
+    n: Annotated[int, typer.Option("--n", min=1, help="How many records.")] = 5,
+    start: Annotated[int, typer.Option("--start", min=0, help="How many records to pass over first.")] = 0,
+) -> None:
+    """Print records as a person reads them: media, words, labels, votes, cues."""
+    from itertools import islice
+
+    from emollm.records import read_records
+    from emollm.report.show import record_text
+
+    for record in islice(read_records(records), start, start + n):
+        typer.echo(record_text(record) + "\n")

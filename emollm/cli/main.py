@@ -1,0 +1,88 @@
+"""`emollm`: the command line. One file a command; what a command needs is imported when it runs, so that help is instant.
+
+Exit codes: 0 all right, 1 some items failed (they are listed), 2 the call or the configuration is wrong, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from emollm import __version__
+from emollm.cli import data, demo, explain, label, merge, recipes, sft, validate
+from emollm.errors import EmoError, MediaError
+
+EPILOG = """Examples:
+
+  emollm demo -o demo
+
+  emollm label clip.mp4
+
+  emollm explain clip.mp4 -q "Why does she hesitate?"
+
+  emollm recipes ls
+
+  emollm --version
+"""
+
+
+class _Commands(TyperGroup):
+    """The commands; what emollm refuses is a message on stderr and an exit code, never a traceback."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Answer `--help` and `--version` here: as options of the root they load pydantic (typer's) before every help text."""
+        if args[:1] == ["--version"]:
+            typer.echo(f"emollm {__version__}")
+            ctx.exit()
+        if args[:1] == ["--help"]:
+            typer.echo(ctx.get_help())
+            ctx.exit()
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except EmoError as error:
+            typer.echo(f"emollm: {error}", err=True)
+            raise typer.Exit(1 if isinstance(error, MediaError) else 2) from None
+
+
+app = typer.Typer(
+    name="emollm",
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 110},
+    epilog=EPILOG,
+)
+
+
+@app.callback(add_help_option=False)
+def root() -> None:
+    """From a clip to open-vocabulary emotion labels and an explanation that names its cues.
+
+    More about a command: emollm COMMAND --help.
+    """
+
+
+app.command("label", epilog=label.EXAMPLES)(label.label)
+app.command("explain", epilog=explain.EXAMPLES)(explain.explain)
+app.command("sft", epilog=sft.EXAMPLES)(sft.sft)
+app.command("merge", epilog=merge.EXAMPLES)(merge.merge)
+app.command("validate", epilog=validate.EXAMPLES)(validate.validate)
+app.add_typer(recipes.app, name="recipes")
+app.add_typer(data.app, name="data")
+app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

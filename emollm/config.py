@@ -1,0 +1,396 @@
+"""Recipes: one YAML file that describes a training run, read strictly.
+
+    recipe = load_recipe("tiny/sft", ["stages.0.epochs=2", "data=my.jsonl"])
+
+A recipe is a path, else the name of one that ships with emollm. Dotted overrides follow: list items by index, values in YAML.
+Unknown keys, doubled keys and wrong values are refused, all at once, each with its place and the nearest key that exists.
+
+This file holds the schema of supervised training and needs no torch: whether a hub name or a records file is really there is
+`emollm validate`'s business. The machinery that reads YAML and overrides is in `emollm/config_yaml.py`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from emollm.config_yaml import YamlFile, nearest, validate
+from emollm.errors import ConfigError
+from emollm.paths import bundled
+from emollm.prompts import TASKS
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Frozen = Literal["frozen", "full"]
+Options = dict[str, Any]
+
+
+class Section(BaseModel):
+    """Frozen and strict: no unknown key, no text where a number is meant, no infinite number."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+def _as_list(value: Any) -> Any:
+    """Let one path stand for a list of one; strict mode wants a tuple."""
+    if isinstance(value, str):
+        return (value,)
+    return tuple(value) if isinstance(value, list) else value
+
+
+Paths = Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)]
+
+# ---------------------------------------------------------------- model
+
+
+class AudioTower(Section):
+    """Encoder of the sound: pretrained (`path`) or random (`config`)."""
+
+    name: str = "whisper"
+    """Kind of tower, as emollm/models/towers/ names it."""
+    path: str | None = None
+    """Hub name or folder of the pretrained encoder."""
+    config: Options | None = None
+    """Sizes of a randomly initialised encoder, in the words of its transformers config."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        _exactly_one(self.path, self.config)
+        return self
+
+
+class VideoTower(Section):
+    """Encoder of the picture, frame by frame: pretrained (`path`) or random (`config`)."""
+
+    name: str = "clip"
+    """Kind of tower, as emollm/models/towers/ names it."""
+    path: str | None = None
+    """Hub name or folder of the pretrained encoder."""
+    config: Options | None = None
+    """Sizes of a randomly initialised encoder, in the words of its transformers config."""
+    tokens: Literal["pooled", "patches"] = "pooled"
+    """What the adapter sees of a frame: one token, or every patch."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        _exactly_one(self.path, self.config)
+        return self
+
+
+class Tokenizer(Section):
+    """A byte-level BPE tokenizer that is trained on the texts of the training records."""
+
+    vocab_size: Annotated[int, Field(ge=300)]
+    """Number of tokens, the 256 bytes and the special tokens included."""
+
+
+class Decoder(Section):
+    """The language model: pretrained with its own tokenizer (`path`), or random (`config`) with a new one (`tokenizer`)."""
+
+    path: str | None = None
+    """Hub name or folder of the pretrained language model."""
+    config: Options | None = None
+    """Sizes of a randomly initialised language model, in the words of its transformers config; `model_type` is needed."""
+    tokenizer: Tokenizer | None = None
+    """Only with `config`."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        _exactly_one(self.path, self.config)
+        if (self.config is None) != (self.tokenizer is None):
+            raise ValueError("`tokenizer` goes with `config`: give both, or a `path` alone")
+        if self.config is not None and "model_type" not in self.config:
+            raise ValueError("`config` needs `model_type`, such as qwen2")
+        return self
+
+
+class Adapter(Section):
+    """What turns a tower's states into a fixed number of soft-prompt tokens; one for sound and one for picture."""
+
+    name: str = "resampler"
+    """Kind of adapter, as emollm/models/adapters/ names it."""
+    audio_queries: Count = 8
+    """Soft-prompt tokens of the sound."""
+    video_queries: Count = 16
+    """Soft-prompt tokens of the picture."""
+    width: Count = 256
+    layers: Count = 2
+    heads: Count = 4
+
+    @model_validator(mode="after")
+    def _divisible(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"`width` {self.width} is no multiple of `heads` {self.heads}")
+        return self
+
+
+class Fusion(Section):
+    """What mixes sound and picture into tokens of their own, before the language model."""
+
+    name: str = "attention"
+    """Kind of fusion, as emollm/models/fusion/ names it; `none` makes no tokens."""
+    queries: Annotated[int, Field(ge=0)] = 4
+    """Soft-prompt tokens of the fusion."""
+    softmax: bool = True
+    """Normalise the two weights; false is the form that AffectGPT released."""
+
+    @model_validator(mode="after")
+    def _tokens(self) -> Self:
+        if (self.name == "none") != (self.queries == 0):
+            raise ValueError("`queries` is 0 with fusion `none`, and only then")
+        return self
+
+
+class Parts(Section):
+    """A model composed from two towers, adapters, a fusion and a language model."""
+
+    path: None = None
+    audio: AudioTower
+    video: VideoTower
+    text: Decoder
+    adapter: Adapter = Adapter()
+    fusion: Fusion = Fusion()
+    frames: Count = 8
+    """Frames of a clip that the video tower sees."""
+    audio_window_s: Annotated[float, Field(gt=0, le=30)] = 30.0
+    """Seconds of sound that the audio tower sees."""
+
+
+class Saved(Section):
+    """A model that emollm saved; it brings its parts along."""
+
+    path: str
+    """Folder of the checkpoint, or its hub name."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _alone(cls, value: Any) -> Any:
+        others = (
+            [key for key in value if key != "path" and key in Parts.model_fields] if isinstance(value, dict) else []
+        )
+        if others:
+            raise ValueError(f"`path` brings its own {', '.join(others)}: take them out, or write model={{path: ...}}")
+        return value
+
+
+def _kind_of_model(value: Any) -> str:
+    """Tell the two kinds of model apart by their path."""
+    path = value.get("path") if isinstance(value, dict) else value.path if isinstance(value, Saved | Parts) else None
+    return "parts" if path is None else "saved"
+
+
+Model = Annotated[
+    Annotated[Saved, Tag("saved")] | Annotated[Parts, Tag("parts")],
+    Discriminator(_kind_of_model),
+]
+
+
+def _exactly_one(path: str | None, config: Options | None) -> None:
+    if (path is None) == (config is None):
+        raise ValueError("give either `path` (pretrained) or `config` (random), one of the two")
+
+
+# ---------------------------------------------------------------- data and stages
+
+
+class Data(Section):
+    """Records files to learn from; relative paths count from the folder that the command runs in."""
+
+    train: Paths
+    """Records files (JSONL)."""
+    dev: Paths | None = None
+    """Records files whose loss is reported at the end of each stage."""
+    limit: Count | None = None
+    """Use only the first so many training records."""
+    media_memory_gb: Annotated[float, Field(ge=0)] = 4.0
+    """Memory for decoded clips, so that they need not be decoded again."""
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Processes that decode media; 0 decodes in the training process."""
+
+
+class ModalityDropout(Section):
+    """How often a modality is taken from a training example, as a share of the examples that have it."""
+
+    audio_absent: Share = 0.0
+    audio_silent: Share = 0.0
+    video_absent: Share = 0.0
+    video_black: Share = 0.0
+    text_absent: Share = 0.0
+
+    @model_validator(mode="after")
+    def _shares(self) -> Self:
+        for one, other in (("audio_absent", "audio_silent"), ("video_absent", "video_black")):
+            total = self.model_dump()[one] + self.model_dump()[other]
+            if total > 1:
+                raise ValueError(f"`{one}` and `{other}` exclude each other, but add up to {total:g}")
+        return self
+
+
+class Blocks(Section):
+    """What each block of the model does in a stage: every one is named, none is left to a default."""
+
+    audio_tower: Frozen
+    video_tower: Frozen
+    audio_adapter: Frozen
+    video_adapter: Frozen
+    fusion: Frozen
+    decoder: Literal["frozen", "full", "lora"]
+
+    @model_validator(mode="after")
+    def _something_learns(self) -> Self:
+        if set(self.model_dump().values()) == {"frozen"}:
+            raise ValueError("every block is frozen, so nothing would be trained")
+        return self
+
+
+class Lora(Section):
+    """Low-rank updates of the decoder (Hu et al. 2021, https://arxiv.org/abs/2106.09685)."""
+
+    rank: Count = 16
+    alpha: Positive = 32
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
+
+
+class Stage(Section):
+    """One stretch of training with its own blocks, tasks and learning rate."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+    """Name of the stage's folder under checkpoints/; `final` is taken."""
+    blocks: Blocks
+    lora: Lora | None = None
+    """Only, and always, with `decoder: lora`."""
+    tasks: Annotated[dict[str, Positive], Field(min_length=1)]
+    """Tasks of emollm.prompts and their weights; the weights need not add up to 1."""
+    learning_rate: Positive
+    lr_scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"] = "cosine"
+    warmup_ratio: Share = 0.03
+    """Share of the steps in which the learning rate rises."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    max_grad_norm: Positive = 1.0
+    batch_size: Count = 32
+    """Examples of one forward pass on one device."""
+    gradient_accumulation: Count = 1
+    """Forward passes of one step."""
+    epochs: Positive = 1.0
+    max_steps: Count | None = None
+    """Number of steps; takes the place of `epochs`."""
+    max_length: Annotated[int, Field(ge=16)] = 512
+    """Longest example in tokens, soft prompt included; longer ones are left out and counted."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, more time."""
+    group_by_length: bool = True
+    """Put examples of like length into one batch."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        problems = []
+        if (self.blocks.decoder == "lora") != (self.lora is not None):
+            problems.append(
+                "`blocks.decoder` is lora, so `lora` is needed, such as {rank: 16, alpha: 32, dropout: 0.05}"
+                if self.lora is None
+                else f"`lora` is set, but `blocks.decoder` is {self.blocks.decoder}"
+            )
+        problems += [f"unknown task `{name}`{nearest(name, TASKS)}" for name in self.tasks if name not in TASKS]
+        if self.name == "final":
+            problems.append("`name` final is taken by the finished model")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+# ---------------------------------------------------------------- recipe
+
+
+class Save(Section):
+    """What is kept on disk."""
+
+    every_steps: Count | None = None
+    """Save the model every so many steps; null: at the end of each stage only."""
+    keep: Count = 1
+    """How many of those to keep."""
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    """Number format of the finished model."""
+
+
+class Recipe(Section):
+    """A training run: `emollm sft RECIPE`."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    """Name of the run and of its folder."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    model: Model
+    data: Data
+    modality_dropout: ModalityDropout = ModalityDropout()
+    stages: Annotated[tuple[Stage, ...], BeforeValidator(_as_list), Field(min_length=1)]
+    """Stages in order; each starts from the model that the one before left."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Number format of the forward pass; auto: bfloat16 on a GPU, float32 on a CPU."""
+    save: Save = Save()
+    output: str = "runs"
+    """Folder of the run folders."""
+
+    @model_validator(mode="after")
+    def _stage_names(self) -> Self:
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two stages have the same name: {', '.join(names)}")
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """The run folder: `output/name`."""
+        return Path(self.output) / self.name
+
+
+def load_recipe(argument: str | Path, overrides: tuple[str, ...] | list[str] = ()) -> Recipe:
+    """Read a recipe, apply overrides and check it.
+
+    Args:
+        argument: Path of a YAML file, else the name of a recipe that ships with emollm (`tiny/sft`).
+        overrides: `key=value` with dotted keys (`stages.0.epochs=2`); `data=FILE` is short for `data.train=[FILE]`.
+
+    Raises:
+        ConfigError: Everything that is wrong, each problem with file, line and key.
+    """
+    file = YamlFile.read(find_recipe(argument))
+    file.shorten("data", "train")
+    file.override(overrides)
+    return validate(Recipe, file)
+
+
+def find_recipe(argument: str | Path) -> Path:
+    """Return the file of a recipe: the path itself, else the bundled recipe of that name.
+
+    Raises:
+        ConfigError: There is neither; the message names the nearest bundled recipe.
+    """
+    path = Path(argument)
+    if path.is_file():
+        return path
+    shipped = bundled("recipes") / f"{argument}.yaml"
+    if shipped.is_file():
+        return shipped
+    if path.suffix in {".yaml", ".yml"}:
+        raise ConfigError("no such file", str(argument), "check the path, or list the bundled ones: emollm recipes ls")
+    names = recipe_names()
+    hint = nearest(str(argument), names)
+    raise ConfigError(f"no recipe of this name{hint}", str(argument), f"bundled recipes: {', '.join(names) or 'none'}")
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the recipes that ship with emollm."""
+    root = bundled("recipes")
+    return sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.yaml"))
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """Return the whole recipe, defaults included, as YAML that `load_recipe` reads back to an equal one."""
+    text: str = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+    return text
