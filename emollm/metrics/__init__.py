@@ -1,0 +1,1 @@
+"""Pure numpy metrics, one family a file."""
