@@ -34,10 +34,8 @@ def make_synth(
     """Make talking-face clips whose emotion, cues and cause are known (see docs/synthetic.md)."""
     from emollm.synth import make_synth as make
 
-    report = make(output, n, seed, split=split, workers=workers)
-    typer.echo(
-        f"{output}: {report.n_clips} clips in {report.seconds:.1f} s ({report.n_clips / report.seconds:.1f} clips/s)"
-    )
+    made = make(output, n, seed, split=split, workers=workers)
+    typer.echo(f"{made.records}: {made.n} clips, {made.clips_per_s:.1f} clips/s, generator {made.generator_sha256[:12]}")
 
 
 @app.command("show", epilog=SHOW_EXAMPLES)
