@@ -1,0 +1,15 @@
+"""Adapters by name. A new one is a file with an `Adapter` class and a line here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from emollm.models.adapters.base import Adapter, FrameAdapter
+from emollm.models.adapters.resampler import Resampler
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ADAPTERS: Mapping[str, type[Adapter]] = {"resampler": Resampler}
+
+__all__ = ["ADAPTERS", "Adapter", "FrameAdapter"]

@@ -1,0 +1,15 @@
+"""Decoders by name. A new one is a file with a `Decoder` class and a line here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from emollm.models.decoders.base import Decoder
+from emollm.models.decoders.qwen2 import Qwen2Decoder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DECODERS: Mapping[str, type[Decoder]] = {"qwen2": Qwen2Decoder}
+
+__all__ = ["DECODERS", "Decoder"]

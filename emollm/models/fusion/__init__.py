@@ -1,0 +1,16 @@
+"""Fusion blocks by name. A new one is a file with a `Fusion` class and a line here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from emollm.models.fusion.attention import AttentionFusion
+from emollm.models.fusion.base import Fusion, FusionOutput
+from emollm.models.fusion.none import NoFusion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FUSIONS: Mapping[str, type[Fusion]] = {"attention": AttentionFusion, "none": NoFusion}
+
+__all__ = ["FUSIONS", "Fusion", "FusionOutput"]

@@ -1,0 +1,17 @@
+"""Audio and video towers by name. A new one is a file with a `Tower` class and a line here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from emollm.models.towers.base import Tower
+from emollm.models.towers.clip import ClipTower
+from emollm.models.towers.whisper import WhisperTower
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+AUDIO_TOWERS: Mapping[str, type[Tower]] = {"whisper": WhisperTower}
+VIDEO_TOWERS: Mapping[str, type[Tower]] = {"clip": ClipTower}
+
+__all__ = ["AUDIO_TOWERS", "VIDEO_TOWERS", "Tower"]
