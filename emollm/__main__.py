@@ -1,0 +1,5 @@
+"""`python -m emollm` is `emollm`."""
+
+from emollm.cli.main import main
+
+main()
