@@ -13,21 +13,21 @@ def record_text(record: Record) -> str:
     lines = [record.id]
     for kind, ref in (("video", record.media.video), ("audio", record.media.audio)):
         if ref is not None:
-            lines.append(f"  {kind:<10}{ref.path}{_span(ref.start_s, ref.end_s)}")
-    lines += [f"  {turn.speaker or 'someone':<10}{turn.text}" for turn in record.context]
-    lines += [f"  {line.kind:<10}{line.text}" for line in record.text]
+            lines.append(f"  {kind:<12}{ref.path}{_span(ref.start_s, ref.end_s)}")
+    lines += [f"  {turn.speaker or 'someone':<12}{turn.text}" for turn in record.context]
+    lines += [f"  {line.kind:<12}{line.text}" for line in record.text]
     if targets.labels_ov is not None:
         lines.append(
-            f"  {'labels':<10}{', '.join(label.text for label in targets.labels_ov) or '(insufficient evidence)'}"
+            f"  {'labels':<12}{', '.join(label.text for label in targets.labels_ov) or '(insufficient evidence)'}"
         )
     if targets.label is not None:
-        lines.append(f"  {'class':<10}{targets.label.name} ({targets.label.space})")
+        lines.append(f"  {'class':<12}{targets.label.name} ({targets.label.space})")
     for votes in targets.distribution:
         shares = ", ".join(
             f"{word} {share:.0%}" for word, share in sorted(votes.probs.items(), key=lambda item: -item[1])[:6]
         )
-        lines.append(f"  {votes.kind:<10}{shares}{f'  [seen: {votes.modality}]' if votes.modality else ''}")
-    lines += [f"  {'cause':<10}{cause.text}" for cause in targets.cause or () if cause.text]
+        lines.append(f"  {votes.kind:<12}{shares}{f'  [seen: {votes.modality}]' if votes.modality else ''}")
+    lines += [f"  {'cause':<12}{cause.text}" for cause in targets.cause or () if cause.text]
     return "\n".join(lines + cue_lines(targets.cues or ()))
 
 
@@ -49,7 +49,7 @@ def prediction_text(prediction: Prediction) -> str:
 def cue_lines(cues: Iterable[Cue]) -> list[str]:
     """Return one line a cue: modality, time, text, and the label it speaks for."""
     return [
-        f"  {cue.modality:<10}{cue.text}{_span(cue.start_s, cue.end_s)}{f'  -> {cue.supports}' if cue.supports else ''}"
+        f"  {cue.modality:<12}{cue.text}{_span(cue.start_s, cue.end_s)}{f'  -> {cue.supports}' if cue.supports else ''}"
         for cue in cues
     ]
 
