@@ -19,6 +19,7 @@ FLOORS = {
     3: "models",
     4: "train engines data batch evaluation report serve api",
     5: "cli",
+    6: "__main__",
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms.split()}
 LIGHT = {0, 1}  # rooms of these floors may import each other

@@ -35,7 +35,9 @@ def make_synth(
     from emollm.synth import make_synth as make
 
     made = make(output, n, seed, split=split, workers=workers)
-    typer.echo(f"{made.records}: {made.n} clips, {made.clips_per_s:.1f} clips/s, generator {made.generator_sha256[:12]}")
+    typer.echo(
+        f"{made.records}: {made.n} clips, {made.clips_per_s:.1f} clips/s, generator {made.generator_sha256[:12]}"
+    )
 
 
 @app.command("show", epilog=SHOW_EXAMPLES)

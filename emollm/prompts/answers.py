@@ -129,8 +129,8 @@ def grammar(task: Task) -> str:
         'cue ::= "{\\"modality\\":\\"" ("audio" | "video" | "text") "\\",\\"text\\":\\"" '
         f'char{{1,{MAX_CUE_CHARS}}} "\\"" (",\\"start_s\\":" second ",\\"end_s\\":" second)? "}}"'
     )
-    lines.append('second ::= [0-9]{1,4} ("." [0-9]{1,2})?')
-    lines.append(r'char ::= [^"\\\x00-\x1f] | "\\" ["\\/bfnrt] | "\\u" [0-9a-fA-F]{4}')
+    lines.append('second ::= ("0" | [1-9] [0-9]{0,3}) ("." [0-9]{1,2})?')
+    lines.append(r'char ::= [^"\\\x00-\x1f] | "\\" ["\\/bfnrt]')
     return "\n".join(lines)
 
 

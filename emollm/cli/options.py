@@ -1,0 +1,45 @@
+"""Options that commands share, each defined once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class EngineName(StrEnum):
+    """Engines that answer on this machine."""
+
+    HF = "hf"
+
+
+Model = Annotated[
+    str, typer.Option("--model", help="tiny (bundled), a run folder, a checkpoint folder, or a hub name.")
+]
+Engine = Annotated[EngineName, typer.Option("--engine", help="What runs the model: hf (transformers).")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of sampling; greedy answers do not depend on it.")]
+Temperature = Annotated[float, typer.Option("--temperature", min=0.0, help="0 is greedy.")]
+Labels = Annotated[str | None, typer.Option("--labels", help="Closed set of labels, such as calm,worried,angry.")]
+NoAudio = Annotated[bool, typer.Option("--no-audio", help="Do not let the model hear.")]
+NoVideo = Annotated[bool, typer.Option("--no-video", help="Do not let the model see.")]
+Transcript = Annotated[
+    Path | None, typer.Option("--transcript", help="Text file with what the person in the clip says (one clip only).")
+]
+
+
+def split_labels(text: str | None) -> tuple[str, ...] | None:
+    """Return the labels of a comma-separated list; None stays None.
+
+    Raises:
+        ConfigError: There is no label in it.
+    """
+    if text is None:
+        return None
+    labels = tuple(label for part in text.split(",") if (label := " ".join(part.split())))
+    if not labels:
+        from emollm.errors import ConfigError
+
+        raise ConfigError("no label in the list", "--labels", "give labels with commas between, such as calm,worried")
+    return labels

@@ -1,0 +1,1 @@
+"""Data rooms: from what a user names to records."""

@@ -1,0 +1,109 @@
+"""What a model is given of one clip: its pictures, its sound and its words, and in which state each of them is.
+
+A modality that was switched off is `absent` and flagged (`audio_off`, `video_off`, `transcript_off`). Sound that is longer than the
+model's window is cut to it and flagged (`audio_window`). Silence and black pictures are passed on as they are, and named.
+
+Does not: replace a clip that cannot be decoded (that raises), or read image lists and face crops (flagged `images_unused`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emollm.engines import Request
+from emollm.media import Clip, decode
+from emollm.records import MediaRef, Seen
+
+
+@dataclass(frozen=True)
+class MediaSettings:
+    """How clips are decoded for a model: pictures of a clip, longer side in pixels, seconds of sound, and its sample rate."""
+
+    frames: int
+    max_side_px: int
+    audio_window_s: float
+    sample_rate_hz: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the model is given.
+
+    Attributes:
+        frames: uint8 (n, height, width, 3), or None.
+        audio: Waveform, float32 (samples,), or None.
+        seen: The same as predictions tell it.
+        has_words: There is a transcript or a dialogue around the clip.
+    """
+
+    frames: NDArray[np.uint8] | None
+    audio: NDArray[np.float32] | None
+    seen: Seen
+    has_words: bool
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to see, to hear or to read: an answer could only be guessed."""
+        return not self.has_words and "present" not in self.seen.states.values()
+
+
+def gather(request: Request, settings: MediaSettings) -> Evidence:
+    """Decode what a request lets the model see.
+
+    Raises:
+        MediaError: A file of the clip cannot be used.
+    """
+    media, record = request.record.media, request.record
+    audio_in_video = media.audio is None and media.video is not None and media.video.has_audio is not False
+    picture = sound = None
+    if media.video is not None and (request.video or (request.audio and audio_in_video)):
+        picture = _decode(media.video, settings, audio=request.audio and audio_in_video, video=request.video)
+        sound = picture if audio_in_video else None
+    if media.audio is not None and request.audio:
+        sound = _decode(media.audio, settings, audio=True, video=False)
+    frames = picture.frames if picture else None
+    audio, flags = (sound.audio if sound else None), _flags(request, picture, sound)
+    window = round(settings.audio_window_s * settings.sample_rate_hz)
+    if audio is not None and len(audio) > window:
+        audio = audio[:window]
+        flags.add("audio_window")
+    line = record.transcript if request.transcript else None
+    words = line is not None and bool(line.text.strip())
+    seen = Seen(
+        frames=0 if frames is None else len(frames),
+        audio_s=0.0 if audio is None else len(audio) / settings.sample_rate_hz,
+        transcript="none" if line is None or not words else "asr" if line.kind == "asr" else "given",
+        states={
+            "audio": sound.states["audio"] if sound else "absent",
+            "video": picture.states["video"] if picture else "absent",
+        },
+        flags=tuple(sorted(flags)),
+    )
+    return Evidence(frames, audio, seen, words or (request.transcript and bool(record.context)))
+
+
+def _decode(ref: MediaRef, settings: MediaSettings, *, audio: bool, video: bool) -> Clip:
+    return decode(
+        ref.path,
+        frames=settings.frames,
+        max_side_px=settings.max_side_px,
+        start_s=ref.start_s,
+        end_s=ref.end_s,
+        want_audio=audio,
+        want_video=video,
+        sample_rate_hz=settings.sample_rate_hz,
+    )
+
+
+def _flags(request: Request, picture: Clip | None, sound: Clip | None) -> set[str]:
+    """Return the decoder's flags, what was switched off, and what this model cannot use."""
+    flags = {flag for clip in (picture, sound) if clip for flag in clip.flags}
+    flags |= {
+        f"{name}_off"
+        for name, on in (("audio", request.audio), ("video", request.video), ("transcript", request.transcript))
+        if not on
+    }
+    return flags | ({"images_unused"} if request.record.media.images else set())

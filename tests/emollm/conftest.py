@@ -1,0 +1,77 @@
+"""A random model saved as users have one, and clips of a second or less."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOLLM_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="session")
+def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model with visible random weights: 4 frames of 32 pixels, 1 s of sound."""
+    import torch
+
+    from emollm.models.build import build, tiny_spec
+
+    torch.set_num_threads(1)  # the model is so small that a second thread only waits
+    folder = tmp_path_factory.mktemp("random")
+    torch.manual_seed(0)
+    model, processor = build(tiny_spec())
+    model.config.text_config.max_position_embeddings = 1024
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "norm" not in name:
+                parameter.mul_(3)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    (folder / "emollm.json").write_text(json.dumps({"name": "random", "valid_for": "synthetic"}))
+    return folder
+
+
+def _write(path: Path, *, picture: bool, sound: bool, seconds: float, loudness: float, brightness: int) -> Path:
+    import av
+    import numpy as np
+
+    noise = np.random.default_rng(seconds.as_integer_ratio()[0] + brightness)
+    with av.open(str(path), "w") as out:
+        video = audio = None
+        if picture:
+            video = out.add_stream("mpeg4", rate=10)
+            video.width = video.height = 32
+            video.pix_fmt = "yuv420p"
+        if sound:
+            audio = out.add_stream("pcm_s16le" if path.suffix == ".wav" else "aac", rate=16000, layout="mono")
+        if video is not None:
+            for _ in range(round(seconds * 10)):
+                pixels = noise.integers(0, brightness + 1, (32, 32, 3)).astype(np.uint8)
+                out.mux(video.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+            out.mux(video.encode(None))
+        if audio is not None:
+            wave = noise.normal(size=round(seconds * 16000)) * loudness * 32767
+            for start in range(0, len(wave), 1024):
+                part = np.clip(wave[None, start : start + 1024], -32768, 32767).astype(np.int16)
+                frame = av.AudioFrame.from_ndarray(part, format="s16", layout="mono")
+                frame.sample_rate, frame.pts = 16000, start
+                out.mux(audio.encode(frame))
+            out.mux(audio.encode(None))
+    return path
+
+
+@pytest.fixture
+def make_clip(tmp_path: Path) -> Callable[..., Path]:
+    """Write a clip of noise into the test's folder: `make_clip("a.mp4", sound=False)`."""
+
+    def make(name: str = "clip.mp4", **options: Any) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        usual = {"picture": path.suffix != ".wav", "sound": True, "seconds": 0.8, "loudness": 0.1, "brightness": 255}
+        return _write(path, **(usual | options))
+
+    return make
