@@ -5,6 +5,7 @@ Two families implement it: `emollm` (native: towers, adapters, fusion, decoder) 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 
@@ -30,6 +31,6 @@ class Backbone(Protocol):
         """Return the regular expression of the decoder modules that LoRA may change."""
         ...
 
-    def adapter_modules(self) -> list[str]:
-        """Return the names that peft must save whole (`modules_to_save`)."""
+    def adapter_modules(self, modes: Mapping[str, str]) -> list[str]:
+        """Return the blocks that train in full beside LoRA, which PEFT must save whole (`modules_to_save`)."""
         ...

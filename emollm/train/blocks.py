@@ -1,0 +1,58 @@
+"""Proof that a stage trained what it should: every trained block changed, no frozen one did, and all processes took part.
+
+These failures are silent in the libraries below: adapters beside LoRA that are trained and not saved, towers that drift through a
+regular expression that hits too much, a launcher that starts one process instead of two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from emollm.errors import EmoError
+from emollm.models.modeling import BLOCKS, EmoForConditionalGeneration
+
+
+def fingerprints(model: EmoForConditionalGeneration) -> dict[str, list[int]]:
+    """Return one hash for each parameter of each block."""
+    return {
+        name: [
+            int(torch.hash_tensor(parameter.detach()).item())
+            for module in model.block(name)
+            for parameter in module.parameters()
+        ]
+        for name in BLOCKS
+    }
+
+
+def check_blocks(
+    before: Mapping[str, list[int]], after: Mapping[str, list[int]], modes: Mapping[str, str], stage: str
+) -> None:
+    """Compare fingerprints from before and after a stage with what the stage was to train.
+
+    Raises:
+        EmoError: A trained block is as it was, or a frozen one is not.
+    """
+    for name, mode in modes.items():
+        if not after[name]:
+            continue  # fusion `none` has no parameters
+        changed = before[name] != after[name]
+        if changed == (mode == "frozen"):
+            raise EmoError(
+                f"block {name!r} is {mode} in stage {stage!r}, but its weights {'changed' if changed else 'did not change'}",
+                fix="the run is no use; check learning rate and number of steps, and report this if they are not zero",
+            )
+
+
+def check_world_size(wanted: int, running: int) -> None:
+    """Refuse a run in which fewer processes work together than were started.
+
+    Raises:
+        EmoError: The numbers differ.
+    """
+    if wanted != running:
+        raise EmoError(
+            f"{wanted} processes were started, but {running} train together",
+            fix="start with `torchrun --nproc_per_node N -m emollm.cli.main sft RECIPE`, not with `accelerate launch`",
+        )
