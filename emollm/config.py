@@ -49,38 +49,40 @@ Paths = Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1
 # ---------------------------------------------------------------- model
 
 
-class AudioTower(Section):
-    """Encoder of the sound: pretrained (`path`) or random (`config`)."""
+class Tower(Section):
+    """An encoder: pretrained (`path`) or random (`config`)."""
+
+    name: str
+    """Kind of tower, as emollm/models/towers/ names it."""
+    path: str | None = None
+    """Hub name or folder of the pretrained encoder."""
+    config: Options | None = None
+    """Sizes of a randomly initialised encoder, in the words of its transformers config."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        _exactly_one(self.path, self.config)
+        return self
+
+
+class AudioTower(Tower):
+    """Encoder of the sound."""
 
     name: str = "whisper"
-    """Kind of tower, as emollm/models/towers/ names it."""
-    path: str | None = None
-    """Hub name or folder of the pretrained encoder."""
-    config: Options | None = None
-    """Sizes of a randomly initialised encoder, in the words of its transformers config."""
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        _exactly_one(self.path, self.config)
-        return self
+    layers: Count = 1
+    """Only with hubert: average the states of so many last layers."""
+    spec_augment: bool = False
+    """Only with hubert: mask spans of steps and channels while the tower is trained."""
 
 
-class VideoTower(Section):
-    """Encoder of the picture, frame by frame: pretrained (`path`) or random (`config`)."""
+class VideoTower(Tower):
+    """Encoder of the picture, frame by frame."""
 
     name: str = "clip"
-    """Kind of tower, as emollm/models/towers/ names it."""
-    path: str | None = None
-    """Hub name or folder of the pretrained encoder."""
-    config: Options | None = None
-    """Sizes of a randomly initialised encoder, in the words of its transformers config."""
     tokens: Literal["pooled", "patches"] = "pooled"
     """What the adapter sees of a frame: one token, or every patch."""
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        _exactly_one(self.path, self.config)
-        return self
+    pool: Count = 1
+    """Only with patches: average squares of so many patches a side into one token."""
 
 
 class Tokenizer(Section):
@@ -159,7 +161,7 @@ class Parts(Section):
     frames: Count = 8
     """Frames of a clip that the video tower sees."""
     audio_window_s: Annotated[float, Field(gt=0, le=30)] = 30.0
-    """Seconds of sound that the audio tower sees."""
+    """Longest sound in seconds that the audio tower sees; the rest is cut off."""
 
 
 class Saved(Section):

@@ -50,7 +50,15 @@ def run(command, folder):
 @pytest.mark.slow
 def test_every_command_runs(folder):
     ran = [command for command in commands() if not command.startswith(NOT_RUN)]
-    assert {command.split()[1] for command in ran} >= {"label", "explain", "sft", "merge", "validate", "recipes", "data"}
+    assert {command.split()[1] for command in ran} >= {
+        "label",
+        "explain",
+        "sft",
+        "merge",
+        "validate",
+        "recipes",
+        "data",
+    }
     for command in ran:
         assert run(command, folder), f"{command} printed nothing"
     assert (folder / "labels.jsonl").read_text().count("\n") == len(list((folder / "clips").iterdir()))

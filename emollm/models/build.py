@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, WhisperFeatureExtractor
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.initialization import no_init_weights
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
@@ -54,6 +54,7 @@ class Spec:
         fusion: Fusion name, `queries` and options.
         decoder: Decoder name.
         num_frames: Frames per clip.
+        audio_window_s: Longest sound in seconds; None takes Whisper's own window (other audio towers have none).
         dtype: Type of the weights.
     """
 
@@ -68,6 +69,7 @@ class Spec:
     fusion: Mapping[str, Any] = field(default_factory=lambda: {"name": "attention", "queries": 1})
     decoder: str = "qwen2"
     num_frames: int = 8
+    audio_window_s: float | None = None
     dtype: torch.dtype = torch.float32
 
 
@@ -119,8 +121,8 @@ def _config(spec: Spec, tokenizer: PreTrainedTokenizerBase) -> EmoConfig:
     decoder = choose("decoder", DECODERS, spec.decoder)
     ids = tokenizer.get_vocab()
     return EmoConfig(
-        audio_config=_read_config("audio", spec.audio, audio_tower.read_config),
-        video_config=_read_config("video", spec.video, video_tower.read_config),
+        audio_config=_tower_config("audio", spec.audio, audio_tower, spec.audio_tower["name"]),
+        video_config=_tower_config("video", spec.video, video_tower, spec.video_tower["name"]),
         text_config=_read_config("text", spec.text, decoder.read_config),
         audio_tower=dict(spec.audio_tower),
         video_tower=dict(spec.video_tower),
@@ -135,6 +137,18 @@ def _config(spec: Spec, tokenizer: PreTrainedTokenizerBase) -> EmoConfig:
         av_pad_token_id=ids[PAD_TOKEN],
         dtype=spec.dtype,
     )
+
+
+def _tower_config(where: str, part: Part, tower: type[Tower], name: str) -> PreTrainedConfig:
+    """Read the configuration of a tower's backbone, and refuse one of another kind."""
+    config = _read_config(where, part, tower.read_config)
+    if config.model_type != tower.model_type:
+        raise ConfigError(
+            f"tower {name!r} with model_type={config.model_type!r}",
+            where=where,
+            fix=f"use model_type {tower.model_type}, or another tower",
+        )
+    return config
 
 
 def _read_config(name: str, part: Part, read: Callable[[str], PreTrainedConfig]) -> PreTrainedConfig:
@@ -197,16 +211,9 @@ def _set_generation(model: EmoForConditionalGeneration, tokenizer: PreTrainedTok
 
 def _processor(spec: Spec, config: EmoConfig, tokenizer: PreTrainedTokenizerBase) -> EmoProcessor:
     """Make the processor whose sizes follow from the towers' configurations."""
-    if isinstance(spec.audio, str):
-        extractor = WhisperFeatureExtractor.from_pretrained(spec.audio)
-    else:
-        extractor = WhisperFeatureExtractor(feature_size=config.audio_config.num_mel_bins)
-        window_s = config.audio_config.max_source_positions * 2 * extractor.hop_length / extractor.sampling_rate
-        if window_s != int(window_s):
-            raise ConfigError(f"a window of {window_s} s", where="audio", fix="make max_source_positions 50 a second")
-        extractor = WhisperFeatureExtractor(feature_size=config.audio_config.num_mel_bins, chunk_length=int(window_s))
+    tower, name = AUDIO_TOWERS[spec.audio_tower["name"]], spec.audio
     return EmoProcessor(
-        extractor,
+        tower.read_extractor(name) if isinstance(name, str) else tower.make_extractor(config.audio_config),
         tokenizer,
         chat_template=DECODERS[spec.decoder].chat_template,
         num_frames=spec.num_frames,
@@ -214,6 +221,7 @@ def _processor(spec: Spec, config: EmoConfig, tokenizer: PreTrainedTokenizerBase
         audio_queries=config.audio_queries,
         video_queries=config.video_queries,
         fusion_queries=config.fusion_queries,
+        audio_window_s=spec.audio_window_s,
     )
 
 

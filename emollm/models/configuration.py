@@ -27,7 +27,7 @@ class EmoConfig(PreTrainedConfig):
     """What an `EmoForConditionalGeneration` is made of.
 
     Attributes:
-        audio_config: Configuration of the audio tower's own model (for example Whisper's).
+        audio_config: Configuration of the audio tower's own model (for example HuBERT's).
         video_config: Configuration of the video tower's own model (for example CLIP's vision part).
         text_config: Configuration of the decoder.
         audio_tower: Tower name and options.

@@ -92,8 +92,9 @@ class AVEncoder(nn.Module):
         """Encode a batch.
 
         Args:
-            input_features: `(batch, mels, steps)`; only rows with sound are read. None when no row has any.
-            input_features_mask: `(batch, steps)`.
+            input_features: `(batch, mels, steps)` or `(batch, samples)`, as the audio tower takes it; only rows with
+                sound are read. None when no row has any.
+            input_features_mask: `(batch, steps)` or `(batch, samples)`.
             pixel_values_videos: `(batch, frames, 3, height, width)`; only rows with picture are read.
             video_frame_mask: `(batch, frames)`.
             has_audio: Which rows have sound.

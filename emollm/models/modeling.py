@@ -19,6 +19,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutpu
 from transformers.utils.generic import can_return_tuple
 
 from emollm.errors import ConfigError, EmoError
+from emollm.models.adapters.base import OwnStart
 from emollm.models.choose import choose
 from emollm.models.configuration import EmoConfig
 from emollm.models.decoders import DECODERS
@@ -56,6 +57,21 @@ class EmoPreTrainedModel(PreTrainedModel):
     _supports_sdpa = True
     _supports_attention_backend = True
     _can_compile_fullgraph = False
+
+    @classmethod
+    def is_custom_code(cls) -> bool:
+        """Say no: transformers 5.19 passes over modules without weights of their own when it starts custom code.
+
+        That would leave out what library models do for such modules (Whisper's sinusoidal positions, CLIP's scales), silently.
+        """
+        return False
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        """Start fresh weights; called for children before their parents."""
+        super()._init_weights(module)
+        if isinstance(module, OwnStart):
+            module.start()
 
 
 class EmoModel(EmoPreTrainedModel):
@@ -115,8 +131,8 @@ class EmoModel(EmoPreTrainedModel):
             position_ids: `(batch, length)`.
             past_key_values: Cache; media belong to the first call (prefill) only.
             inputs_embeds: `(batch, length, width)` in place of `input_ids`, without media.
-            input_features: `(batch, mels, steps)`.
-            input_features_mask: `(batch, steps)`.
+            input_features: `(batch, mels, steps)` or `(batch, samples)`, as the audio tower takes it.
+            input_features_mask: `(batch, steps)` or `(batch, samples)`.
             pixel_values_videos: `(batch, frames, 3, height, width)`.
             video_frame_mask: `(batch, frames)`.
             kwargs: Passed on to the decoder.

@@ -2,8 +2,10 @@
 
 Behind each marker (`<|audio|>`, `<|video|>`, `<|clip|>`) it writes one `<|av_pad|>` for each soft-prompt position, and
 it raises when a row's text and media disagree. Text from outside must have been escaped before (emollm.prompts).
-Frames are stretched to the tower's size, bilinear with antialiasing, and normalised; they are not cropped, because a
-face may stand anywhere. It does not open files, resample sound or truncate text.
+Sound is cut at the window; a log-mel extractor (Whisper) pads it to its own window, a waveform extractor (HuBERT) to the
+longest row of the batch, and the mask tells what is real. Frames are stretched to the tower's size, bilinear with
+antialiasing, and normalised; they are not cropped, because a face may stand anywhere. It does not open files, resample
+sound or truncate text.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from transformers import BatchFeature
+from transformers import BatchFeature, Wav2Vec2FeatureExtractor, WhisperFeatureExtractor
 from transformers.processing_utils import ProcessorMixin
 
 from emollm.errors import EmoError
@@ -21,7 +23,7 @@ from emollm.models.configuration import AUDIO_TOKEN, CLIP_TOKEN, MEDIA_TOKENS, P
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from transformers import PreTrainedTokenizerBase, WhisperFeatureExtractor
+    from transformers import PreTrainedTokenizerBase, SequenceFeatureExtractor
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -31,7 +33,7 @@ class EmoProcessor(ProcessorMixin):
     """Turns rows of text, sound and frames into model inputs.
 
     Args:
-        feature_extractor: Log-mel extractor; its `chunk_length` is the window in seconds.
+        feature_extractor: Turns waveforms into the audio tower's inputs.
         tokenizer: The decoder's tokenizer with the media tokens added.
         chat_template: Jinja template of the decoder, with media blocks.
         num_frames: Frames per clip; longer clips are thinned evenly, shorter ones are padded and masked.
@@ -41,11 +43,12 @@ class EmoProcessor(ProcessorMixin):
         audio_queries: Soft-prompt positions of sound.
         video_queries: Soft-prompt positions of picture.
         fusion_queries: Soft-prompt positions of both together.
+        audio_window_s: Longest sound in seconds; longer sound is cut. None takes a log-mel extractor's own window.
     """
 
     def __init__(
         self,
-        feature_extractor: WhisperFeatureExtractor,
+        feature_extractor: SequenceFeatureExtractor,
         tokenizer: PreTrainedTokenizerBase,
         chat_template: str | None = None,
         num_frames: int = 8,
@@ -55,6 +58,7 @@ class EmoProcessor(ProcessorMixin):
         audio_queries: int = 8,
         video_queries: int = 8,
         fusion_queries: int = 0,
+        audio_window_s: float | None = None,
     ) -> None:
         self.num_frames, self.frame_size = num_frames, frame_size
         self.frame_mean, self.frame_std = list(frame_mean), list(frame_std)
@@ -65,6 +69,12 @@ class EmoProcessor(ProcessorMixin):
                 f"the tokenizer does not know {', '.join(missing)}",
                 fix="add them with emollm.models.tokens.add_media_tokens",
             )
+        self._takes_waveforms = isinstance(feature_extractor, Wav2Vec2FeatureExtractor)
+        if audio_window_s is None:
+            if not isinstance(feature_extractor, WhisperFeatureExtractor):
+                raise EmoError("a waveform extractor has no window of its own", fix="give audio_window_s")
+            audio_window_s = feature_extractor.chunk_length
+        self.audio_window_s = float(audio_window_s)
         super().__init__(feature_extractor, tokenizer, chat_template=chat_template)
 
     @property
@@ -93,8 +103,8 @@ class EmoProcessor(ProcessorMixin):
             text_options: Passed to the tokenizer (`padding_side`, ...); truncation is refused.
 
         Returns:
-            `input_ids`, `attention_mask`, and where any row has the modality `input_features` `(batch, mels, steps)`,
-            `input_features_mask` `(batch, steps)`, `pixel_values_videos` `(batch, frames, 3, size, size)`,
+            `input_ids`, `attention_mask`, and where any row has the modality `input_features` `(batch, mels, steps)` or
+            `(batch, samples)`, `input_features_mask` `(batch, steps or samples)`, `pixel_values_videos` `(batch, frames, 3, size, size)`,
             `video_frame_mask` `(batch, frames)`; zeros in rows without it.
         """
         if return_tensors != "pt" or text_options.get("truncation"):
@@ -139,7 +149,7 @@ class EmoProcessor(ProcessorMixin):
         return text.replace(marker, marker + PAD_TOKEN * self.pads_for(audio, video)) if marker else text
 
     def _hear(self, audio: Sequence[np.ndarray | None]) -> dict[str, torch.Tensor]:
-        """Log-mel windows of the rows that have sound."""
+        """Features of the rows that have sound."""
         present = {row: wave for row, wave in enumerate(audio) if wave is not None}
         if not present:
             return {}
@@ -149,17 +159,20 @@ class EmoProcessor(ProcessorMixin):
                     f"the sound of row {row} has shape {wave.shape}",
                     fix="pass mono samples (samples,), or None for a row without sound",
                 )
-        made = self.feature_extractor(
-            [np.asarray(wave, dtype=np.float32) for wave in present.values()],
-            sampling_rate=self.feature_extractor.sampling_rate,
-            padding="max_length",
+        extractor = self.feature_extractor
+        longest = round(self.audio_window_s * extractor.sampling_rate)
+        made = extractor(
+            [np.asarray(wave[:longest], dtype=np.float32) for wave in present.values()],
+            sampling_rate=extractor.sampling_rate,
+            padding="longest" if self._takes_waveforms else "max_length",
             return_attention_mask=True,
             return_tensors="pt",
         )
         rows = list(present)
         return {
-            "input_features": _align(made["input_features"], rows, len(audio)),  # (batch, mels, steps)
-            "input_features_mask": _align(made["attention_mask"].bool(), rows, len(audio)),  # (batch, steps)
+            # (batch, mels, steps) or (batch, samples)
+            "input_features": _align(made[extractor.model_input_names[0]], rows, len(audio)),
+            "input_features_mask": _align(made["attention_mask"].bool(), rows, len(audio)),  # (batch, steps or samples)
         }
 
     def _look(self, videos: Sequence[np.ndarray | None]) -> dict[str, torch.Tensor]:

@@ -2,20 +2,24 @@
 
 Learned queries attend to the states and to themselves, layer by layer. As the queries are never masked, a row without
 a single valid step still has something to attend to: outputs and gradients stay finite.
-Departs from Flamingo: states are projected to the adapter's own width first, so that a thin adapter fits a wide tower.
+Departs from Flamingo: states are projected to the adapter's own width first, so that a thin adapter fits a wide tower; and attention
+starts sharp, as queries that begin as the mean of all states take very long to tell them apart (LOG.md).
 """
 
 from __future__ import annotations
 
 import torch
 from torch import nn
+from transformers import initialization as init
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from emollm.errors import ConfigError
-from emollm.models.adapters.base import Adapter
+from emollm.models.adapters.base import Adapter, OwnStart
+
+SHARPNESS = 5.0  # standard deviation of the attention logits of fresh weights
 
 
-class ResamplerLayer(GradientCheckpointingLayer):
+class ResamplerLayer(GradientCheckpointingLayer, OwnStart):
     """Cross-attention from queries to states and queries, then a feed-forward block; both with residuals."""
 
     def __init__(self, width: int, heads: int) -> None:
@@ -26,6 +30,13 @@ class ResamplerLayer(GradientCheckpointingLayer):
         self.key_value = nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, width)
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def start(self) -> None:
+        """Give every linear layer outputs of about unit scale, and attention its sharpness."""
+        for linear in (self.key_value, self.out, self.mlp[0], self.mlp[2]):
+            init.lecun_normal_(linear.weight)
+        width = self.query.in_features  # keys have about unit scale, so logits have the scale of the query
+        init.normal_(self.query.weight, std=SHARPNESS / width**0.5)
 
     def forward(self, queries: torch.Tensor, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Update `(batch, queries, width)` from `(batch, steps, width)`; mask `(batch, 1, 1, steps + queries)`."""
@@ -39,7 +50,7 @@ class ResamplerLayer(GradientCheckpointingLayer):
         return queries + self.mlp(self.norm_mlp(queries))
 
 
-class Resampler(Adapter):
+class Resampler(Adapter, OwnStart):
     """N learned queries, cross-attention, a few layers.
 
     Args:
@@ -71,6 +82,12 @@ class Resampler(Adapter):
         self.layers = nn.ModuleList(ResamplerLayer(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.project_out = nn.Linear(width, out_width)
+
+    def start(self) -> None:
+        """Give queries and projections unit scale."""
+        init.normal_(self.queries.weight, std=1.0)
+        init.lecun_normal_(self.project_in.weight)
+        init.lecun_normal_(self.project_out.weight)
 
     def forward(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Map `(batch, steps, in_width)` and mask `(batch, steps)` to `(batch, queries, out_width)`."""

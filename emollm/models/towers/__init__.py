@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emollm.models.towers.base import Tower
+from emollm.models.towers.base import AudioTower, Tower
 from emollm.models.towers.clip import ClipTower
+from emollm.models.towers.hubert import HubertTower
 from emollm.models.towers.whisper import WhisperTower
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-AUDIO_TOWERS: Mapping[str, type[Tower]] = {"whisper": WhisperTower}
+AUDIO_TOWERS: Mapping[str, type[AudioTower]] = {"hubert": HubertTower, "whisper": WhisperTower}
 VIDEO_TOWERS: Mapping[str, type[Tower]] = {"clip": ClipTower}
 
-__all__ = ["AUDIO_TOWERS", "VIDEO_TOWERS", "Tower"]
+__all__ = ["AUDIO_TOWERS", "VIDEO_TOWERS", "AudioTower", "Tower"]

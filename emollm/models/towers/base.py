@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import nn
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import torch
-    from transformers import PreTrainedConfig, PreTrainedModel
+    from transformers import PreTrainedConfig, PreTrainedModel, SequenceFeatureExtractor
 
 
 class Tower(nn.Module, ABC):
@@ -17,6 +19,7 @@ class Tower(nn.Module, ABC):
 
     Attributes:
         citation: BibTeX of the paper, gathered into the model card.
+        model_type: What transformers calls the backbone's configuration.
         unused_prefixes: Weights of the pretrained checkpoint that a tower leaves out on purpose.
         fixed: Parameters that are never trained, even when the tower is (by name inside the tower).
         width: Width of the states.
@@ -24,8 +27,9 @@ class Tower(nn.Module, ABC):
     """
 
     citation: ClassVar[str]
+    model_type: ClassVar[str]
     unused_prefixes: ClassVar[tuple[str, ...]] = ()
-    fixed: ClassVar[tuple[str, ...]] = ()
+    fixed: tuple[str, ...] = ()
     backbone: Any  # a PreTrainedModel of the tower's own class
     width: int
     tokens_per_frame: int = 1
@@ -51,3 +55,43 @@ class Tower(nn.Module, ABC):
     @abstractmethod
     def read_backbone(cls, name: str, dtype: torch.dtype) -> tuple[PreTrainedModel, dict]:
         """Read the pretrained module and transformers' loading info (missing, unexpected and mismatched keys)."""
+
+
+class AudioTower(Tower):
+    """A tower for sound, which also knows the extractor that turns waveforms into its inputs.
+
+    Inputs are rows of features over time, time last: `(batch, mels, steps)` or `(batch, samples)`, mask `(batch, time)`.
+    """
+
+    @classmethod
+    @abstractmethod
+    def random_config(cls, sizes: Mapping[str, Any], window_s: float) -> dict[str, Any]:
+        """Complete the sizes of a randomly initialised backbone with what follows from the window of sound.
+
+        Args:
+            sizes: Sizes in the words of the backbone's transformers configuration.
+            window_s: Longest sound in seconds.
+
+        Raises:
+            ConfigError: The sizes contradict the window.
+        """
+
+    @classmethod
+    @abstractmethod
+    def read_extractor(cls, name: str) -> SequenceFeatureExtractor:
+        """Read the extractor that belongs to a pretrained checkpoint."""
+
+    @classmethod
+    @abstractmethod
+    def make_extractor(cls, config: PreTrainedConfig) -> SequenceFeatureExtractor:
+        """Make the extractor of a randomly initialised backbone."""
+
+    @classmethod
+    @abstractmethod
+    def takes(cls, config: PreTrainedConfig, extractor: SequenceFeatureExtractor, window_s: float) -> bool:
+        """Tell whether a backbone of this configuration can read this extractor's features of so many seconds."""
+
+    @classmethod
+    @abstractmethod
+    def input_shape(cls, config: PreTrainedConfig, window_s: float) -> tuple[int, ...]:
+        """Return the shape of one row of inputs that fills the window."""

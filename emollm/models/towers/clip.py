@@ -35,6 +35,7 @@ class ClipTower(Tower):
   author={Radford, Alec and Kim, Jong Wook and Hallacy, Chris and Ramesh, Aditya and Goh, Gabriel and others},
   booktitle={ICML}, year={2021}
 }"""
+    model_type = "clip_vision_model"
     unused_prefixes = ("text_model.", "text_projection.", "visual_projection.", "logit_scale")
 
     def __init__(

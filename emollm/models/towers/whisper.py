@@ -6,19 +6,25 @@ silence; the encoder itself has no mask, so padding is masked in the states inst
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from transformers import WhisperConfig, WhisperModel
+from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
+from emollm.errors import ConfigError
 from emollm.models.loading import read_with_info
-from emollm.models.towers.base import Tower
+from emollm.models.towers.base import AudioTower
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import torch
+    from transformers import PreTrainedConfig, SequenceFeatureExtractor
+
+STATES_PER_S = 50
 
 
-class WhisperTower(Tower):
+class WhisperTower(AudioTower):
     """Whisper's encoder: `input_features` `(batch, mels, steps)` -> states at half the step rate (50 Hz)."""
 
     citation = """@inproceedings{radford2023whisper,
@@ -26,6 +32,7 @@ class WhisperTower(Tower):
   author={Radford, Alec and Kim, Jong Wook and Xu, Tao and Brockman, Greg and McLeavey, Christine and Sutskever, Ilya},
   booktitle={ICML}, year={2023}
 }"""
+    model_type = "whisper"
     unused_prefixes = ("proj_out.",)
     fixed = ("backbone.embed_positions.weight",)
 
@@ -55,3 +62,43 @@ class WhisperTower(Tower):
         """Read a Whisper checkpoint and keep its encoder."""
         model, info = read_with_info(WhisperModel, name, dtype)
         return model.encoder, info
+
+    @classmethod
+    def random_config(cls, sizes: Mapping[str, Any], window_s: float) -> dict[str, Any]:
+        """Set the number of positions, which is the window: 50 a second."""
+        positions = round(window_s * STATES_PER_S)
+        given = sizes.get("max_source_positions", positions)
+        if given != positions:
+            raise ConfigError(
+                f"max_source_positions is {given}, but {window_s:g} s of sound need {positions}",
+                "model.audio.config",
+                "leave max_source_positions out: it follows from audio_window_s",
+            )
+        return {"model_type": cls.model_type, **sizes, "max_source_positions": positions}
+
+    @classmethod
+    def read_extractor(cls, name: str) -> WhisperFeatureExtractor:
+        """Read the log-mel extractor of a Whisper checkpoint."""
+        return WhisperFeatureExtractor.from_pretrained(name)
+
+    @classmethod
+    def make_extractor(cls, config: PreTrainedConfig) -> WhisperFeatureExtractor:
+        """Make the log-mel extractor whose window fills the positions."""
+        window_s = config.max_source_positions / STATES_PER_S
+        if window_s != int(window_s):
+            raise ConfigError(f"a window of {window_s} s", where="audio", fix="make max_source_positions 50 a second")
+        return WhisperFeatureExtractor(feature_size=config.num_mel_bins, chunk_length=int(window_s))
+
+    @classmethod
+    def takes(cls, config: PreTrainedConfig, extractor: SequenceFeatureExtractor, window_s: float) -> bool:
+        """The padded features must fill the positions; sound may be cut to less than that."""
+        return (
+            isinstance(extractor, WhisperFeatureExtractor)
+            and extractor.nb_max_frames == 2 * config.max_source_positions
+            and window_s <= extractor.chunk_length
+        )
+
+    @classmethod
+    def input_shape(cls, config: PreTrainedConfig, window_s: float) -> tuple[int, ...]:
+        """Return `(mels, steps)`: always the whole window."""
+        return config.num_mel_bins, 2 * config.max_source_positions

@@ -134,7 +134,8 @@ def test_small_tokenizer_knows_every_byte_and_keeps_digits_apart() -> None:
         ({"tokenizer": None}, "no tokenizer"),
         ({"decoder": "qwen"}, "did you mean 'qwen2'"),
         ({"audio": {"d_model": 8}}, "model_type=None"),
-        ({"audio_tower": {"name": "hubert"}}, "no audio tower called 'hubert'"),
+        ({"audio_tower": {"name": "hubart"}}, "did you mean 'hubert'"),
+        ({"audio_tower": {"name": "hubert"}}, "'hubert' with model_type='whisper'"),
         ({"fusion": {"name": "none", "queries": 2}}, "no option queries"),
     ],
 )
@@ -220,3 +221,31 @@ def test_weights_sha256_follows_the_tensors(model: Any, tmp_path: Path) -> None:
     assert hashes[0] == hashes[1] != hashes[2]
     with pytest.raises(EmoError, match="no safetensors"):
         weights_sha256(tmp_path)
+
+
+def test_fresh_parts_start_as_their_own_libraries_start_them():
+    """transformers passes over modules without weights of their own in custom code; Whisper's positions would be noise."""
+    from transformers.models.whisper.modeling_whisper import sinusoids
+
+    model, _ = build(tiny_spec())
+    encoder = model.model.av_encoder
+    positions = encoder.audio_tower.backbone.embed_positions.weight
+    torch.testing.assert_close(positions, sinusoids(*positions.shape))
+    config = model.config.video_config
+    query = encoder.video_tower.backbone.encoder.layers[0].self_attn.q_proj.weight
+    assert query.std().item() == pytest.approx((2 * config.num_hidden_layers * config.hidden_size) ** -0.5, rel=0.1)
+
+
+def test_fresh_adapters_can_tell_states_apart():
+    """Positions at the scale of the states and sharp attention: two places of a frame get clearly different weight."""
+    model, _ = build(tiny_spec())
+    adapter = model.model.av_encoder.video_adapter
+    assert adapter.place_positions.weight.std().item() == pytest.approx(1.0, rel=0.2)
+    layer = adapter.adapter.layers[0]
+    states = torch.randn(1, 64, layer.query.in_features)
+    queries = layer.query(layer.norm_queries(adapter.adapter.queries.weight))
+    keys = layer.key_value(layer.norm_states(states))[0, :, : layer.query.in_features]
+    heads = layer.heads
+    logits = torch.einsum("qhd,khd->hqk", queries.unflatten(1, (heads, -1)), keys.unflatten(1, (heads, -1)))
+    logits = logits / (layer.query.in_features / heads) ** 0.5
+    assert 2.0 < logits.std().item() < 12.0

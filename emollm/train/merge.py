@@ -1,0 +1,88 @@
+"""`emollm merge`: a run, or the LoRA adapter of one of its stages, becomes one stand-alone checkpoint.
+
+A run's finished model is merged already: it is read, checked and written anew in the wanted number format. An adapter is put on the
+model that its stage started from (the checkpoint of the stage before, or the recipe's own parts for a first stage) and merged.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from transformers import set_seed
+
+from emollm.config import Recipe, load_recipe
+from emollm.errors import ConfigError
+from emollm.models.build import build
+from emollm.models.loading import cast_weights, load
+from emollm.models.modeling import EmoForConditionalGeneration
+from emollm.models.processor import EmoProcessor
+from emollm.train.native import spec_of
+
+ADAPTER = "adapter_config.json"
+FINAL = "final"
+
+
+def merge(source: Path | str, output: Path | str, dtype: str = "bfloat16") -> Path:
+    """Write a stand-alone checkpoint and return its folder.
+
+    Args:
+        source: Run folder, or the folder of an adapter inside one (`RUN/checkpoints/STAGE`).
+        output: Folder to make; must be missing or empty.
+        dtype: `bfloat16` or `float32`.
+
+    Raises:
+        ConfigError: `source` is neither, or `output` holds something.
+    """
+    source, output = Path(source), Path(output)
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise ConfigError("the output folder is not empty", str(output), "name a new folder")
+    if (source / ADAPTER).is_file():
+        run = source.parent.parent
+        adapted, processor = with_adapter(source)
+        model = adapted.merge_and_unload()
+    elif (source / "checkpoints" / FINAL / "config.json").is_file():
+        run = source
+        model, processor = load(source / "checkpoints" / FINAL)
+    else:
+        fix = "give a run folder that has checkpoints/final, or checkpoints/STAGE of a LoRA stage"
+        raise ConfigError("neither a finished run nor an adapter", str(source), fix)
+    cast_weights(model, torch.bfloat16 if dtype == "bfloat16" else torch.float32)
+    model.save_pretrained(str(output))
+    processor.save_pretrained(str(output))
+    if (run / "README.md").is_file():
+        shutil.copyfile(run / "README.md", output / "README.md")
+    return output
+
+
+def with_adapter(folder: Path) -> tuple[PeftModel, EmoProcessor]:
+    """Open the model that a stage started from and put the stage's adapter on it, unmerged.
+
+    Args:
+        folder: `RUN/checkpoints/STAGE`.
+    """
+    run = folder.parent.parent
+    if not (run / "config.yaml").is_file():
+        fix = "leave the adapter where `emollm sft` wrote it: RUN/checkpoints/STAGE, beside RUN/config.yaml"
+        raise ConfigError("the adapter does not lie in its run folder, so its base model is unknown", str(folder), fix)
+    recipe = load_recipe(run / "config.yaml")
+    processor = EmoProcessor.from_pretrained(str(folder))
+    base = _base(recipe, folder, processor)
+    return PeftModel.from_pretrained(base, str(folder)), processor
+
+
+def _base(recipe: Recipe, folder: Path, processor: EmoProcessor) -> EmoForConditionalGeneration:
+    """Return the model that the stage of this adapter started from."""
+    stages = [stage.name for stage in recipe.stages]
+    if folder.name not in stages:
+        raise ConfigError(f"the run has no stage {folder.name!r}", str(folder), f"its stages: {', '.join(stages)}")
+    index = stages.index(folder.name)
+    if index:
+        before = folder.parent / stages[index - 1]
+        return with_adapter(before)[0].merge_and_unload() if (before / ADAPTER).is_file() else load(before)[0]
+    if recipe.model.path is not None:
+        return load(recipe.model.path)[0]
+    set_seed(recipe.seed)
+    return build(spec_of(recipe.model, tokenizer=processor.tokenizer))[0]

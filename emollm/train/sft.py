@@ -1,0 +1,353 @@
+"""Supervised fine-tuning: `emollm sft RECIPE`. Setup, then the stages one after the other, then one stand-alone checkpoint.
+
+    records -> plan (examples.py) -> batches (collate.py) -> TRL's SFTTrainer, once a stage -> checkpoints/final
+
+Each stage says for every block whether it is frozen, trained in full or (the decoder) by LoRA (Hu et al. 2021,
+https://arxiv.org/abs/2106.09685). LoRA is merged into the weights at the end of its stage, so the next stage, and the finished model,
+need no PEFT; the adapter itself is kept in `checkpoints/<stage>/`, and `emollm merge` can apply it again.
+
+The inner loop (optimiser, schedule, accumulation, several processes) is TRL's and transformers'. Several GPUs: start with torchrun.
+Does not: resume a stopped run, or quantise weights.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from peft import LoraConfig, PeftModel, get_peft_model
+from rich.console import Console
+from transformers import PrinterCallback, set_seed
+from transformers.utils.logging import disable_progress_bar
+from trl import SFTConfig, SFTTrainer
+
+from emollm.config import Recipe, Stage, dump_recipe
+from emollm.errors import EmoError
+from emollm.models.loading import cast_weights
+from emollm.models.modeling import BLOCKS, EmoForConditionalGeneration, parameters_by_block
+from emollm.models.processor import EmoProcessor
+from emollm.records import Record, read_records
+from emollm.run import Run
+from emollm.train.blocks import check_blocks, check_world_size, fingerprints
+from emollm.train.citations import citations
+from emollm.train.clips import ClipMemory, ClipReader
+from emollm.train.collate import Collator, texts_to_learn
+from emollm.train.examples import Plan, plan_dev, plan_stage
+from emollm.train.fused_head import labels_only
+from emollm.train.native import NativeBackbone
+from emollm.train.plot import plot_loss
+from emollm.train.progress import StageProgress
+
+MAX_SIDE_PX = 512  # as pictures are decoded at inference, before they are brought to the tower's size
+FINAL = "final"
+
+
+@dataclass
+class Session:
+    """What all stages of a run share.
+
+    Attributes:
+        recipe: What to do.
+        run: The run folder.
+        backbone: Makes the model, and knows what LoRA may change.
+        processor: Template, tokenizer and media features.
+        train: Collator over the training records.
+        dev: Collator over the dev records, or None.
+        console: Where people read.
+        steps: Steps done in the stages so far.
+    """
+
+    recipe: Recipe
+    run: Run
+    backbone: NativeBackbone
+    processor: EmoProcessor
+    train: Collator
+    dev: Collator | None
+    console: Console
+    steps: int = 0
+
+
+def train(recipe: Recipe) -> Path:
+    """Run a recipe and return its run folder.
+
+    Raises:
+        EmoError: Records, media or recipe are wrong, or a stage did not train what it should.
+    """
+    console = Console(stderr=True, quiet=not is_main_process())
+    disable_progress_bar()  # of transformers, for writing shards; ours is in progress.py
+    records = load_records(recipe.data.train, recipe.data.limit)
+    run = _open_run(recipe)
+    backbone, model, processor = build_model(recipe, records)
+    dev_records = load_records(recipe.data.dev) if recipe.data.dev else []
+    session = Session(
+        recipe,
+        run,
+        backbone,
+        processor,
+        make_collator(recipe, records, processor),
+        make_collator(recipe, dev_records, processor) if dev_records else None,
+        console,
+    )
+    total = sum(count for count, _ in parameters_by_block(model).values())
+    console.print(f"{recipe.name}: {len(records)} records, {total / 1e6:.2f} M parameters, run folder {run.folder}")
+    results: dict[str, float | int | str] = {}
+    for index, stage in enumerate(recipe.stages):
+        model = train_stage(session, model, stage, index, results)
+    if is_main_process():
+        save(model, processor, run.checkpoints / FINAL, recipe.save.dtype)
+        plot_loss(run.metrics, run.plots / "loss.png")
+        write_card(session, model, records, results)
+        console.print(f"finished: {run.checkpoints / FINAL}")
+    return run.folder
+
+
+def train_stage(
+    session: Session, model: EmoForConditionalGeneration, stage: Stage, index: int, results: dict[str, Any]
+) -> EmoForConditionalGeneration:
+    """Train one stage and return the model, LoRA merged."""
+    recipe, run = session.recipe, session.run
+    seed, modes = recipe.seed + index, stage.blocks.model_dump()
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    collator = session.train
+    collator.max_length = stage.max_length
+    plan = plan_stage(
+        collator.records, stage, recipe.modality_dropout, [recipe.seed, index], collator.length_of, world_size
+    )
+    report_left_out(session.console, stage.name, plan)
+    collator.clips.fill((example.record for example in plan.examples), recipe.data.workers)
+
+    set_seed(seed)
+    model.set_trainable(modes)
+    set_dtypes(model, modes, use_bfloat16(recipe))
+    before = fingerprints(model)
+    trained = with_lora(model, stage, session.backbone) if stage.lora else model
+    trainer = SFTTrainer(
+        model=trained,
+        args=trainer_arguments(recipe, stage, run.checkpoints / stage.name, len(plan.examples), seed),
+        data_collator=collator,
+        train_dataset=dataset(plan),
+        processing_class=session.processor,
+    )
+    check_world_size(world_size, trainer.accelerator.num_processes)
+    per_step = stage.batch_size * stage.gradient_accumulation * world_size
+    epochs = len(plan.examples) / max(1, len(collator.records))
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(StageProgress(stage.name, run.log, session.steps, epochs, per_step, session.console))
+
+    started = time.perf_counter()
+    with labels_only():
+        trainer.train()
+    results |= {
+        f"{stage.name}: steps": trainer.state.global_step,
+        f"{stage.name}: hours": round((time.perf_counter() - started) / 3600, 3),
+        **{f"{stage.name}: left out, {reason}": count for reason, count in plan.left_out.items() if count},
+        f"{stage.name}: clips that cannot be decoded": len(collator.clips.bad),
+    }
+    session.steps += trainer.state.global_step
+    if session.dev is not None:
+        results[f"{stage.name}: dev loss"] = dev_loss(session, trainer, stage)
+    model = finish(trained, stage, run.checkpoints / stage.name, index + 1 < len(recipe.stages), session.processor)
+    check_blocks(before, fingerprints(model), modes, stage.name)
+    return model
+
+
+def load_records(paths: Sequence[str], limit: int | None = None) -> list[Record]:
+    """Read records files in order, the first `limit` records of all.
+
+    Raises:
+        EmoError: A file is missing or wrong, or there are no records.
+    """
+    records = [record for path in paths for record in read_records(path)][:limit]
+    if not records:
+        raise EmoError("there are no records", ", ".join(paths), "give a records file with at least one line")
+    return records
+
+
+def build_model(
+    recipe: Recipe, records: Sequence[Record]
+) -> tuple[NativeBackbone, EmoForConditionalGeneration, EmoProcessor]:
+    """Make the model and its processor; fresh weights follow from the recipe's seed."""
+    tasks = list(dict.fromkeys(name for stage in recipe.stages for name in stage.tasks))
+    set_seed(recipe.seed)
+    backbone = NativeBackbone(recipe.model, lambda: texts_to_learn(records, tasks))
+    return backbone, backbone.build_model("float32"), backbone.build_processor()
+
+
+def make_collator(recipe: Recipe, records: Sequence[Record], processor: EmoProcessor) -> Collator:
+    """Make the collator, with memory for the clips of these records."""
+    reader = ClipReader(
+        frames=processor.num_frames,
+        max_side_px=MAX_SIDE_PX,
+        window_s=processor.audio_window_s,
+        sample_rate_hz=processor.feature_extractor.sampling_rate,
+        frame_size=processor.frame_size,
+    )
+    return Collator(records, ClipMemory(records, reader, recipe.data.media_memory_gb), processor)
+
+
+def trainer_arguments(recipe: Recipe, stage: Stage, folder: Path, n_examples: int, seed: int) -> SFTConfig:
+    """Translate a stage into TRL's arguments.
+
+    The plan is in training order and holds all epochs, so the trainer reads it once, from front to back. Preparation of the data set,
+    removal of columns and the length limit are TRL's and would take the media away or cut answers: the collator does all of it.
+    """
+    per_step = stage.batch_size * stage.gradient_accumulation
+    steps = -(-n_examples // (per_step * int(os.environ.get("WORLD_SIZE", "1"))))
+    return SFTConfig(
+        output_dir=str(folder),
+        num_train_epochs=1,
+        per_device_train_batch_size=stage.batch_size,
+        per_device_eval_batch_size=stage.batch_size,
+        gradient_accumulation_steps=stage.gradient_accumulation,
+        learning_rate=stage.learning_rate,
+        lr_scheduler_type=stage.lr_scheduler,
+        warmup_steps=round(stage.warmup_ratio * steps),
+        weight_decay=stage.weight_decay,
+        max_grad_norm=stage.max_grad_norm,
+        label_smoothing_factor=stage.label_smoothing,
+        optim="adamw_torch_fused",
+        gradient_checkpointing=stage.gradient_checkpointing,
+        bf16=use_bfloat16(recipe),
+        use_cpu=not torch.cuda.is_available(),
+        train_sampling_strategy="sequential",
+        dataset_kwargs={"skip_prepare_dataset": True},
+        remove_unused_columns=False,
+        max_length=None,
+        dataloader_num_workers=0,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        ddp_find_unused_parameters=True,  # a batch may lack a modality
+        logging_steps=max(1, min(10, steps // 50)),
+        logging_first_step=True,
+        logging_nan_inf_filter=False,  # it would write 0 in place of a loss that is no number
+        disable_tqdm=True,
+        report_to="none",
+        eval_strategy="no",
+        save_strategy="no" if recipe.save.every_steps is None else "steps",
+        save_steps=recipe.save.every_steps or 500,
+        save_total_limit=recipe.save.keep,
+        seed=seed,
+    )
+
+
+def use_bfloat16(recipe: Recipe) -> bool:
+    """Tell whether the forward pass runs in bfloat16: by default only on a GPU that has it."""
+    if recipe.precision == "auto":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return recipe.precision == "bfloat16"
+
+
+def set_dtypes(model: EmoForConditionalGeneration, modes: dict[str, str], bfloat16: bool) -> None:
+    """Hold trained blocks in float32 and, in a bfloat16 run, the others in bfloat16: updates are small, frozen weights are not updated."""
+    for name in BLOCKS:
+        for module in model.block(name):
+            cast_weights(module, torch.bfloat16 if bfloat16 and modes[name] != "full" else torch.float32)
+
+
+def with_lora(model: EmoForConditionalGeneration, stage: Stage, backbone: NativeBackbone) -> PeftModel:
+    """Put LoRA on the decoder; blocks that train in full beside it go into `modules_to_save`, else PEFT loses them, silently."""
+    if stage.lora is None:
+        raise ValueError(f"stage {stage.name!r} has no LoRA settings")
+    config = LoraConfig(
+        r=stage.lora.rank,
+        lora_alpha=stage.lora.alpha,  # type: ignore[arg-type]  # peft says int, and divides
+        lora_dropout=stage.lora.dropout,
+        target_modules=backbone.lora_targets(),
+        modules_to_save=backbone.adapter_modules(stage.blocks.model_dump()) or None,
+    )
+    return get_peft_model(model, config)
+
+
+def finish(
+    trained: EmoForConditionalGeneration | PeftModel,
+    stage: Stage,
+    folder: Path,
+    goes_on: bool,
+    processor: EmoProcessor,
+) -> EmoForConditionalGeneration:
+    """Save what the stage made (the adapter, or the model that the next stage starts from) and return the merged model."""
+    if isinstance(trained, PeftModel):
+        if is_main_process():
+            trained.save_pretrained(str(folder))
+            processor.save_pretrained(str(folder))
+        model: EmoForConditionalGeneration = trained.merge_and_unload()
+    else:
+        model = trained
+        if goes_on and is_main_process():
+            model.save_pretrained(str(folder))
+            processor.save_pretrained(str(folder))
+    vars(model).pop("forward", None)  # TRL's fused head, put on the instance; the next stage puts its own
+    return model
+
+
+def dev_loss(session: Session, trainer: SFTTrainer, stage: Stage) -> float:
+    """Return the loss over the dev records, nothing dropped."""
+    collator = session.dev
+    if collator is None:
+        raise ValueError("there are no dev records")
+    collator.max_length = stage.max_length
+    plan = plan_dev(collator.records, stage, [session.recipe.seed], collator.length_of)
+    if not plan.examples:
+        raise EmoError(f"no dev record teaches a task of stage {stage.name!r}", fix="take data.dev out, or mend it")
+    trainer.data_collator = collator
+    with labels_only():
+        loss = trainer.evaluate(dataset(plan))["eval_loss"]
+    return round(float(loss), 4)
+
+
+def dataset(plan: Plan) -> Dataset:
+    """Return the plan as the data set that the trainer reads: indices and names, no media."""
+    return Dataset.from_list([example.to_row() for example in plan.examples])
+
+
+def save(model: EmoForConditionalGeneration, processor: EmoProcessor, folder: Path, dtype: str) -> None:
+    """Write a stand-alone checkpoint in `dtype`."""
+    cast_weights(model, torch.bfloat16 if dtype == "bfloat16" else torch.float32)
+    model.save_pretrained(str(folder))
+    processor.save_pretrained(str(folder))
+
+
+def report_left_out(console: Console, stage: str, plan: Plan) -> None:
+    """Tell how many examples a stage has, and what was left out."""
+    console.print(f"{stage}: {len(plan.examples)} examples")
+    for reason, count in plan.left_out.items():
+        if count:
+            console.print(f"{stage}: {count} left out: {reason}", style="yellow")
+
+
+def is_main_process() -> bool:
+    """Tell whether this process writes files and talks to people."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def _open_run(recipe: Recipe) -> Run:
+    """Make the run folder, once over all processes."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    return Run.create(recipe.folder, dump_recipe(recipe), device) if is_main_process() else Run(recipe.folder)
+
+
+def write_card(
+    session: Session, model: EmoForConditionalGeneration, records: Sequence[Record], results: dict[str, Any]
+) -> None:
+    """Write the card: what was trained, on what, how well, and whom to cite."""
+    recipe = session.recipe
+    counts = {name: total for name, (total, _) in parameters_by_block(model).items()}
+    synthetic = all(record.dataset == "synth" for record in records)
+    session.run.card(
+        recipe.name,
+        f"Trained by `emollm sft` in {len(recipe.stages)} stage(s) on {len(records)} records.",
+        seed=recipe.seed,
+        data=[*recipe.data.train, *(recipe.data.dev or ())],
+        blocks={
+            name: f"{count:,} parameters: " + ", then ".join(s.blocks.model_dump()[name] for s in recipe.stages)
+            for name, count in counts.items()
+        },
+        results=results,
+        citations=citations(model, lora=any(stage.lora for stage in recipe.stages)),
+        valid_for="synthetic" if synthetic else None,
+    )
