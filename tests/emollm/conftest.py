@@ -22,13 +22,13 @@ def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     torch.set_num_threads(1)  # the model is so small that a second thread only waits
     folder = tmp_path_factory.mktemp("random")
-    torch.manual_seed(0)
+    torch.manual_seed(2)  # greedy answers of this one differ from clip to clip
     model, processor = build(tiny_spec())
     model.config.text_config.max_position_embeddings = 1024
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if "norm" not in name:
-                parameter.mul_(3)
+            if "norm" not in name and name.startswith("model.language_model"):
+                parameter.mul_(6)  # about 1 / sqrt(width): what the decoder writes then depends on what it reads
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     (folder / "emollm.json").write_text(json.dumps({"name": "random", "valid_for": "synthetic"}))

@@ -140,8 +140,8 @@ def test_a_short_budget_closes_the_answer_and_says_so(engine: Any) -> None:
 def test_no_labels_of_its_own_accord_are_no_cut(engine: Any) -> None:
     """The model wrote an empty list, then more than the budget: insufficient evidence; a list that the budget closed is none."""
     task = TASKS["explain"].with_labels(("calm",))
-    requests = [Request(f"r{n}", spoken("x", f"r{n}"), task) for n in range(12)]
-    answers = list(engine.generate(requests, Sampling(1.0, max_new_tokens=130)))
+    requests = [Request(f"r{n}", spoken("x", f"r{n}"), task) for n in range(24)]
+    answers = list(engine.generate(requests, Sampling(4.0, max_new_tokens=130)))
     empty = [answer for answer in answers if answer.raw.startswith('{"labels":[]')]
     assert empty
     assert {answer.status for answer in empty} == {"insufficient_evidence"}
