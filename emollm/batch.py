@@ -29,9 +29,10 @@ from typing import Any, Self
 from emollm import __version__
 from emollm.engines import Engine, Request, Sampling
 from emollm.errors import ConfigError
+from emollm.jsonl import to_line
 from emollm.paths import cache_dir
 from emollm.prompts import grammar, prompt_sha256, render
-from emollm.records import Prediction, to_line
+from emollm.records import Prediction
 
 Settings = Mapping[str, Any]
 

@@ -9,29 +9,21 @@ Unknown is null, never a default. Times are seconds from the start of the media 
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from emollm.errors import EmoError
+from emollm.jsonl import Row, read_rows, write_rows
 
 Modality = Literal["audio", "video", "text"]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Second = Annotated[float, Field(ge=0)]
 
 
-class Strict(BaseModel):
-    """Frozen, and no field that isn't declared; numbers must be finite."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Span(Strict):
+class Span(Row):
     """Base of everything that has a start and an end in seconds."""
 
     start_s: Second | None = None
@@ -44,9 +36,6 @@ class Span(Strict):
         return self
 
 
-# ---------------------------------------------------------------- record
-
-
 class MediaRef(Span):
     """A media file, or the part of it from `start_s` to `end_s`; `crop` is [x0, y0, x1, y1] in shares of the picture."""
 
@@ -55,7 +44,7 @@ class MediaRef(Span):
     crop: tuple[Probability, Probability, Probability, Probability] | None = None
 
 
-class Media(Strict):
+class Media(Row):
     """The files of a clip; each may be missing. When `audio` is null, the sound of `video` is the clip's sound."""
 
     video: MediaRef | None = None
@@ -70,7 +59,7 @@ class Time(Span):
     clock: Literal["clip", "source"] = "clip"
 
 
-class TextLine(Strict):
+class TextLine(Row):
     """One text of the clip."""
 
     text: str
@@ -79,7 +68,7 @@ class TextLine(Strict):
     source: str | None = None
 
 
-class Speaker(Strict):
+class Speaker(Row):
     """Who speaks (or listens), as far as the source tells."""
 
     id: str | None = None
@@ -106,28 +95,28 @@ class Cue(Span):
     supports: str | None = None
 
 
-class OpenLabel(Strict):
+class OpenLabel(Row):
     """A label in open vocabulary."""
 
     text: str = Field(min_length=1)
     lang: str | None = None
 
 
-class ClassLabel(Strict):
+class ClassLabel(Row):
     """A class out of a named label space."""
 
     space: str
     name: str
 
 
-class ClassLabels(Strict):
+class ClassLabels(Row):
     """Several classes out of a named label space."""
 
     space: str
     names: tuple[str, ...]
 
 
-class Distribution(Strict):
+class Distribution(Row):
     """How raters (kind `votes`) or a model spread over labels; `modality` tells what they were given (`a`, `v`, `t`, `av`, `avt`, ...)."""
 
     space: str
@@ -137,7 +126,7 @@ class Distribution(Strict):
     n: int | None = Field(default=None, ge=0)
 
 
-class Vad(Strict):
+class Vad(Row):
     """Valence, arousal and dominance on `scale`, with their spread over raters where it is known."""
 
     valence: float | None = None
@@ -148,7 +137,7 @@ class Vad(Strict):
     series: list[dict[str, float]] | None = None
 
 
-class Sentiment(Strict):
+class Sentiment(Row):
     """A polarity with its scale, as a whole and by modality."""
 
     value: float | None = None
@@ -157,7 +146,7 @@ class Sentiment(Strict):
     by_modality: dict[str, float | None] | None = None
 
 
-class Description(Strict):
+class Description(Row):
     """A text about the clip: a description, or the reasoning for its labels."""
 
     text: str
@@ -166,7 +155,7 @@ class Description(Strict):
     lang: str | None = None
 
 
-class Cause(Strict):
+class Cause(Row):
     """Which utterance, and which words of it (`span`, half-open character range), brought the emotion about."""
 
     utterance: str | None = None
@@ -175,14 +164,14 @@ class Cause(Strict):
     modality: Modality | None = None
 
 
-class Salience(Strict):
+class Salience(Row):
     """How much a label weighs in a blend."""
 
     label: str
     weight: Probability
 
 
-class Preference(Strict):
+class Preference(Row):
     """Which of two texts about the clip people prefer."""
 
     a: str
@@ -191,7 +180,7 @@ class Preference(Strict):
     n_raters: int | None = None
 
 
-class QA(Strict):
+class QA(Row):
     """A question about the clip and its answer; `choices` for multiple choice; `needs`: what must be seen or heard to answer."""
 
     question: str
@@ -201,7 +190,7 @@ class QA(Strict):
     needs: tuple[Modality, ...] = ()
 
 
-class Targets(Strict):
+class Targets(Row):
     """What is known as truth. Each field may be missing."""
 
     labels_ov: tuple[OpenLabel, ...] | None = None
@@ -221,7 +210,7 @@ class Targets(Strict):
     qa: tuple[QA, ...] | None = None
 
 
-class Quality(Strict):
+class Quality(Row):
     """Where the labels come from and what is wrong with the clip."""
 
     label_origin: Literal["human", "majority", "single", "pseudo", "model", "simulated"] | None = None
@@ -230,7 +219,7 @@ class Quality(Strict):
     flags: tuple[str, ...] = ()
 
 
-class License(Strict):
+class License(Row):
     """What may be done with the clip."""
 
     name: str
@@ -239,14 +228,14 @@ class License(Strict):
     commercial: bool | None = None
 
 
-class Consent(Strict):
+class Consent(Row):
     """What the person in the clip agreed to."""
 
     scope: str
     expires: str | None = None
 
 
-class RecordProvenance(Strict):
+class RecordProvenance(Row):
     """Where the record comes from; `parents` are ids of the same clip in other data sets (leak checks intersect them)."""
 
     source: str | None = None
@@ -256,8 +245,10 @@ class RecordProvenance(Strict):
     generator_sha256: str | None = None
 
 
-class Record(Strict):
+class Record(Row):
     """One clip (`emollm.record/1`). The only required field is `id`, unique as `dataset:split:native key`."""
+
+    leaves_out_defaults: ClassVar[bool] = True
 
     schema_: Literal["emollm.record/1"] = Field(default="emollm.record/1", alias="schema")
     id: str = Field(min_length=1)
@@ -280,10 +271,6 @@ class Record(Strict):
     consent: Consent | None = None
     provenance: RecordProvenance | None = None
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, allow_inf_nan=False, validate_by_name=True, validate_by_alias=True
-    )
-
     @property
     def transcript(self) -> TextLine | None:
         """The words spoken: the official transcript if there is one, else the recogniser's (`kind="asr"`)."""
@@ -294,14 +281,14 @@ class Record(Strict):
 # ---------------------------------------------------------------- prediction
 
 
-class PredictedLabel(Strict):
+class PredictedLabel(Row):
     """A predicted label, with a score only where the engine has one."""
 
     text: str = Field(min_length=1)
     score: Probability | None = None
 
 
-class PredictedDistribution(Strict):
+class PredictedDistribution(Row):
     """How the model itself spreads over answers: never a distribution of raters."""
 
     kind: Literal["samples", "choices"]
@@ -312,17 +299,17 @@ class PredictedDistribution(Strict):
 State = Literal["present", "absent", "silent", "black", "no_face"]
 
 
-class Seen(Strict):
+class Seen(Row):
     """What the model was given: frames and seconds of sound, where the transcript came from, and each modality's state."""
 
     frames: int = Field(default=0, ge=0)
     audio_s: Second = 0.0
     transcript: Literal["given", "asr", "none"] = "none"
-    states: dict[Literal["audio", "video"], State] = {}
+    states: dict[Literal["audio", "video"], State] = Field(default_factory=dict)
     flags: tuple[str, ...] = ()
 
 
-class Failure(Strict):
+class Failure(Row):
     """Why there is no answer: a stable code, what happened, and what to do."""
 
     code: str
@@ -330,7 +317,7 @@ class Failure(Strict):
     fix: str | None = None
 
 
-class Provenance(Strict):
+class Provenance(Row):
     """Which model, prompt and decoding made the answer."""
 
     model: str
@@ -338,13 +325,13 @@ class Provenance(Strict):
     adapter: str | None = None
     engine: str
     prompt_sha256: str | None = None
-    decode: dict[str, Any] = {}
+    decode: dict[str, Any] = Field(default_factory=dict)
     seed: int | None = None
     emollm: str
     valid_for: str | None = None
 
 
-class Prediction(Strict):
+class Prediction(Row):
     """One answer (`emollm.prediction/1`): what a person *appears* to express, and by which cues. Errors are rows, never a class."""
 
     schema_: Literal["emollm.prediction/1"] = Field(default="emollm.prediction/1", alias="schema")
@@ -366,10 +353,6 @@ class Prediction(Strict):
     key: str | None = None
     provenance: Provenance
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, allow_inf_nan=False, validate_by_name=True, validate_by_alias=True
-    )
-
     @model_validator(mode="after")
     def _consistent(self) -> Prediction:
         if (self.status == "error") != (self.error is not None):
@@ -381,66 +364,6 @@ class Prediction(Strict):
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object of this prediction."""
         return self.model_dump(mode="json", by_alias=True)
-
-
-# ---------------------------------------------------------------- files
-
-Row = TypeVar("Row", bound=BaseModel)
-
-
-def to_line(row: BaseModel) -> str:
-    """Return the JSON line (without newline) of a record or prediction; the row is checked again before it is written.
-
-    A record leaves out what is unknown (a missing field reads as null); a prediction always has all its fields.
-    """
-    data = row.model_dump(mode="json", by_alias=True, exclude_defaults=isinstance(row, Record))
-    if isinstance(row, Record):
-        data = {"schema": row.schema_, **data}
-    type(row).model_validate(data)
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-
-
-def read_rows(path: Path | str, kind: type[Row]) -> Iterator[Row]:
-    """Read JSONL lazily.
-
-    Raises:
-        EmoError: The file is missing, or a line is no JSON or no `kind`; every wrong field of the line is listed.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise EmoError("no such file", str(path), "give a JSONL file, one JSON object a line")
-    with path.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            where = f"{path}:{number}"
-            try:
-                yield kind.model_validate(json.loads(line))
-            except json.JSONDecodeError as error:
-                raise EmoError(
-                    f"not a JSON object ({error.msg}, column {error.colno})", where, "one JSON object a line"
-                ) from None
-            except ValidationError as error:
-                raise EmoError(_readable(error), where, f"fields of {kind.__name__}: see emollm/records.py") from None
-
-
-def write_rows(path: Path | str, rows: Iterable[BaseModel]) -> int:
-    """Write JSONL beside `path`, then rename: the file is whole or not there. Returns the number of rows."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    count = 0
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            for row in rows:
-                out.write(to_line(row) + "\n")
-                count += 1
-        Path(beside).chmod(0o644)
-        os.replace(beside, path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
-    return count
 
 
 def read_records(path: Path | str) -> Iterator[Record]:
@@ -470,20 +393,6 @@ def resolve(record: Record, folder: Path) -> Record:
         return ref and ref.model_copy(update={"path": str(folder / ref.path)})
 
     media = record.media
-    update = {
-        "video": whole(media.video),
-        "audio": whole(media.audio),
-        "face": whole(media.face),
-        "images": tuple(ref.model_copy(update={"path": str(folder / ref.path)}) for ref in media.images),
-    }
+    update: dict[str, Any] = {"video": whole(media.video), "audio": whole(media.audio), "face": whole(media.face)}
+    update["images"] = tuple(map(whole, media.images))
     return record.model_copy(update={"media": media.model_copy(update=update)})
-
-
-def _readable(error: ValidationError) -> str:
-    """Turn pydantic's report into `field: what was expected (got ...)`, all of it."""
-    parts = []
-    for problem in error.errors():
-        field = ".".join(map(str, problem["loc"])) or "(the whole line)"
-        message = "unknown field" if problem["type"] == "extra_forbidden" else problem["msg"]
-        parts.append(f"{field}: {message} (got {str(problem['input'])[:80]!r})")
-    return "; ".join(parts)

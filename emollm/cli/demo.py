@@ -20,7 +20,8 @@ def demo(
 ) -> None:
     """Make a few clips, label and explain them with the bundled checkpoint, write OUTPUT/predictions.jsonl."""
     import emollm
-    from emollm.records import read_records, write_rows
+    from emollm.jsonl import write_rows
+    from emollm.records import read_records
     from emollm.report.show import prediction_text
     from emollm.synth import make_synth
 

@@ -56,7 +56,7 @@ def explain(
             return
         (answer,) = opened.engine.generate([request], sampling)
     if json_:
-        from emollm.records import to_line
+        from emollm.jsonl import to_line
 
         typer.echo(to_line(answer))
     else:

@@ -133,7 +133,7 @@ def _printer(format_: Format | None) -> Callable[[Prediction | None], None]:
     """Return what prints one answer, and the end (None): lines at once, a table when all is there."""
     import sys
 
-    from emollm.records import to_line
+    from emollm.jsonl import to_line
     from emollm.report.tables import COLUMNS, csv_cells, csv_line, print_table
 
     rows: list[Prediction] = []

@@ -13,8 +13,9 @@ from emollm.data.sources import record_of
 from emollm.engines import Request, Sampling
 from emollm.engines.fake import FakeEngine
 from emollm.errors import ConfigError
+from emollm.jsonl import read_rows
 from emollm.prompts import TASKS
-from emollm.records import Prediction, Record, TextLine, read_rows
+from emollm.records import Prediction, Record, TextLine
 
 SAMPLING = Sampling()
 

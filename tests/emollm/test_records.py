@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from emollm.errors import EmoError
+from emollm.jsonl import read_rows, to_line, write_rows
 from emollm.records import (
     Cue,
     Distribution,
@@ -25,11 +26,8 @@ from emollm.records import (
     Turn,
     Vad,
     read_records,
-    read_rows,
-    to_line,
     write_records,
-    write_rows,
-)  # fmt: skip
+)
 
 words = st.text(min_size=1, max_size=20)
 seconds = st.floats(0, 1e5, allow_nan=False)

@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from emollm.cli.main import app
-from emollm.records import Prediction, TextLine, read_rows, write_records
+from emollm.jsonl import read_rows
+from emollm.records import Prediction, TextLine, write_records
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from emollm.records import to_line
+from emollm.jsonl import to_line
 from emollm.synth import causal, effects, events, explain, language, likelihood, raters, record, wording
 from emollm.synth.script import FACE_ACTIONS, PROSODY
 from emollm.synth.vocabulary import FAMILIES, LEVELS, VALENCE_SIGN, families_by_word, vad_centre, vocabulary, words
