@@ -167,7 +167,8 @@ class HFEngine:
             special_tokens=self.special_tokens,
         )
         prompt = self.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        length = len(self.vocabulary.tokenizer(prompt)["input_ids"]) + self.processor.pads_for(audio, video)
+        ids = self.vocabulary.tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        length = len(ids) + self.processor.pads_for(audio, video)
         if length + sampling.max_new_tokens > self.longest:
             raise EmoError(
                 f"the prompt has {length} tokens; with {sampling.max_new_tokens} for the answer that is more than "

@@ -54,6 +54,7 @@ class Spec:
         fusion: Fusion name, `queries` and options.
         decoder: Decoder name.
         num_frames: Frames per clip.
+        standardise: Whether the towers' states are standardised; for towers that start at random.
         audio_window_s: Longest sound in seconds; None takes Whisper's own window (other audio towers have none).
         dtype: Type of the weights.
     """
@@ -69,6 +70,7 @@ class Spec:
     fusion: Mapping[str, Any] = field(default_factory=lambda: {"name": "attention", "queries": 1})
     decoder: str = "qwen2"
     num_frames: int = 8
+    standardise: bool = False
     audio_window_s: float | None = None
     dtype: torch.dtype = torch.float32
 
@@ -103,14 +105,16 @@ def _tokenizer(spec: Spec) -> PreTrainedTokenizerBase:
         tokenizer = spec.text
     if isinstance(tokenizer, str):
         tokenizer = AutoTokenizer.from_pretrained(tokenizer)
-    control = choose("decoder", DECODERS, spec.decoder).control_tokens
-    missing = [token for token in control if token not in tokenizer.get_vocab()]
-    if missing or tokenizer.pad_token is None:
+    family = choose("decoder", DECODERS, spec.decoder)
+    missing = [token for token in family.control_tokens if token not in tokenizer.get_vocab()]
+    if missing:
         raise ConfigError(
-            f"the tokenizer lacks {', '.join(missing) or 'a padding token'}, which decoder {spec.decoder!r} needs",
+            f"the tokenizer lacks {', '.join(missing)}, which decoder {spec.decoder!r} needs",
             where="tokenizer",
             fix="use the decoder's own tokenizer",
         )
+    if tokenizer.pad_token is None:  # Llama's names none
+        tokenizer.pad_token = family.stop_tokens[1]
     return tokenizer
 
 
@@ -131,6 +135,7 @@ def _config(spec: Spec, tokenizer: PreTrainedTokenizerBase) -> EmoConfig:
         fusion=dict(spec.fusion),
         decoder_family=spec.decoder,
         num_frames=spec.num_frames,
+        standardise=spec.standardise,
         audio_token_id=ids[AUDIO_TOKEN],
         video_token_id=ids[VIDEO_TOKEN],
         clip_token_id=ids[CLIP_TOKEN],

@@ -37,6 +37,7 @@ class EmoConfig(PreTrainedConfig):
         fusion: Fusion name, `queries` and options.
         decoder_family: Name of the decoder in `DECODERS` (transformers keeps the field name `decoder` for itself).
         num_frames: Frames per clip; each has a learned position.
+        standardise: Whether the towers' states and the soft prompt are standardised by gathered statistics.
         audio_token_id: Id of the marker of a row with sound only.
         video_token_id: Id of the marker of a row with picture only.
         clip_token_id: Id of the marker of a row with both.
@@ -57,6 +58,7 @@ class EmoConfig(PreTrainedConfig):
     fusion: dict = field(default_factory=lambda: {"name": "attention", "queries": 1})
     decoder_family: str = "qwen2"
     num_frames: int = 8
+    standardise: bool = False
     audio_token_id: int = 0
     video_token_id: int = 0
     clip_token_id: int = 0

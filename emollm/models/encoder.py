@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from emollm.errors import EmoError
-from emollm.models.adapters import ADAPTERS, FrameAdapter
+from emollm.models.adapters import ADAPTERS, FrameAdapter, Standardise
 from emollm.models.choose import make
 from emollm.models.fusion import FUSIONS
 from emollm.models.towers import AUDIO_TOWERS, VIDEO_TOWERS
@@ -71,6 +71,14 @@ class AVEncoder(nn.Module):
         self.fusion = make(
             "fusion", FUSIONS, config.fusion, audio_width=audio_width, video_width=video_width, out_width=width
         )
+        self.standard = nn.ModuleDict()
+        if config.standardise:
+            self.standard["audio_states"] = Standardise(audio_width)
+            self.standard["video_states"] = Standardise(video_width, self.video_tower.tokens_per_frame)
+            self.standard["audio_tokens"] = Standardise(width, config.audio_queries)
+            self.standard["video_tokens"] = Standardise(width, config.video_queries)
+            if config.fusion_queries:
+                self.standard["fusion_tokens"] = Standardise(width, config.fusion_queries)
 
     def train(self, mode: bool = True) -> AVEncoder:
         """Set training mode; frozen blocks stay in eval mode, so that their dropout stays off."""
@@ -105,19 +113,27 @@ class AVEncoder(nn.Module):
         video_rows = [row for row, present in enumerate(has_video) if present]
         if audio_rows:
             audio, audio_mask = _encode(self.audio_tower, input_features, input_features_mask, audio_rows)
-            _hand_out(parts, audio_rows, self.audio_adapter(audio, audio_mask))
+            audio = self._standardised("audio_states", audio, audio_mask)
+            _hand_out(parts, audio_rows, self._standardised("audio_tokens", self.audio_adapter(audio, audio_mask)))
         if video_rows:
             video, video_mask = _encode(self.video_tower, pixel_values_videos, video_frame_mask, video_rows)
-            _hand_out(parts, video_rows, self.video_adapter(video, video_mask))
+            video = self._standardised("video_states", video, video_mask)
+            _hand_out(parts, video_rows, self._standardised("video_tokens", self.video_adapter(video, video_mask)))
         losses: dict[str, torch.Tensor] = {}
         both = [row for row in audio_rows if has_video[row]]
         if both:
             in_audio, in_video = ([rows.index(row) for row in both] for rows in (audio_rows, video_rows))
             fused = self.fusion(audio[in_audio], audio_mask[in_audio], video[in_video], video_mask[in_video])
-            _hand_out(parts, both, fused.tokens)
+            _hand_out(parts, both, self._standardised("fusion_tokens", fused.tokens))
             losses = fused.losses
         empty = next(self.audio_adapter.parameters()).new_zeros(0, self.width)
         return SoftPrompt([torch.cat(row) if row else empty for row in parts], losses)
+
+    def _standardised(self, name: str, states: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Standardise `(rows, steps, width)` where the model does so; without a mask every step counts."""
+        if name not in self.standard:
+            return states
+        return self.standard[name](states, states.new_ones(states.shape[:2]) if mask is None else mask)
 
 
 def _encode(

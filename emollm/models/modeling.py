@@ -165,16 +165,16 @@ class EmoModel(EmoPreTrainedModel):
         self, input_ids: torch.Tensor, embeds: torch.Tensor, media: dict[str, torch.Tensor | None]
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Put the soft prompt of each row in the place of its pads."""
-        has_audio, has_video = self._modalities(input_ids, media)
+        has_audio, has_video = self.modalities(input_ids, media)
         if not any(has_audio) and not any(has_video):
             return embeds, {}
-        soft = self.av_encoder(*media.values(), has_audio=has_audio, has_video=has_video)
+        soft = self.av_encoder(*(media[name] for name in MEDIA_KEYS), has_audio=has_audio, has_video=has_video)
         pads = (input_ids == self.config.av_pad_token_id).unsqueeze(-1)  # (batch, length, 1)
         values = torch.cat(soft.rows).to(embeds.device, embeds.dtype)  # (pads of all rows, width)
         return embeds.masked_scatter(pads, values), soft.losses
 
-    def _modalities(
-        self, input_ids: torch.Tensor, media: dict[str, torch.Tensor | None]
+    def modalities(
+        self, input_ids: torch.Tensor, media: Mapping[str, torch.Tensor | None]
     ) -> tuple[list[bool], list[bool]]:
         """Read from the markers which rows have sound and picture; raise when pads or media disagree.
 

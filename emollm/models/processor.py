@@ -100,7 +100,8 @@ class EmoProcessor(ProcessorMixin):
             videos: uint8 frames `(frames, height, width, 3)`, or None, for each row. None when no row has picture.
             return_tensors: Only "pt".
             padding: Passed to the tokenizer.
-            text_options: Passed to the tokenizer (`padding_side`, ...); truncation is refused.
+            text_options: Passed to the tokenizer (`padding_side`, ...); truncation is refused. Special tokens are not added: the template
+                writes them, and some tokenizers (Llama's) would add a second beginning of text.
 
         Returns:
             `input_ids`, `attention_mask`, and where any row has the modality `input_features` `(batch, mels, steps)` or
@@ -126,7 +127,7 @@ class EmoProcessor(ProcessorMixin):
                 self._expand(t, a is not None, v is not None, i)
                 for i, (t, a, v) in enumerate(zip(texts, audio, videos, strict=True))
             ]
-            text_options = {"return_token_type_ids": False, **text_options}
+            text_options = {"return_token_type_ids": False, "add_special_tokens": False, **text_options}
             data.update(self.tokenizer(expanded, return_tensors="pt", padding=padding, **text_options))
         data.update(self._hear(audio))
         data.update(self._look(videos))

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from emollm.models.adapters.base import Adapter, FrameAdapter
+from emollm.models.adapters.linear import Linear
+from emollm.models.adapters.qformer import QFormer
 from emollm.models.adapters.resampler import Resampler
+from emollm.models.adapters.standardise import Standardise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ADAPTERS: Mapping[str, type[Adapter]] = {"resampler": Resampler}
+ADAPTERS: Mapping[str, type[Adapter]] = {"linear": Linear, "qformer": QFormer, "resampler": Resampler}
 
-__all__ = ["ADAPTERS", "Adapter", "FrameAdapter"]
+__all__ = ["ADAPTERS", "Adapter", "FrameAdapter", "Standardise"]

@@ -9,16 +9,23 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import (
+    AutoModelForCausalLM,
     CLIPConfig,
     CLIPModel,
     CLIPVisionConfig,
     CLIPVisionModel,
-    Qwen2Config,
-    Qwen2ForCausalLM,
+    Dinov2ForImageClassification,
+    SiglipModel,
+    VideoMAEForPreTraining,
+    VideoMAEForVideoClassification,
+    Wav2Vec2FeatureExtractor,
+    Wav2Vec2ForPreTraining,
+    WavLMForSequenceClassification,
     WhisperConfig,
     WhisperFeatureExtractor,
     WhisperForConditionalGeneration,
 )
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from emollm.errors import ConfigError, EmoError
 from emollm.models import load, weights_sha256
@@ -27,11 +34,40 @@ from emollm.models.configuration import MEDIA_TOKENS
 from emollm.models.decoders import DECODERS
 from emollm.models.tokens import train_tokenizer
 
+WAVES = {
+    "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32, "conv_dim": [8] * 7,
+    "num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 2, "codevector_dim": 8, "proj_codevector_dim": 8,
+}  # fmt: skip
+VISION = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 32, "patch_size": 8}
+CLIPS = {"model_type": "videomae", "num_frames": 4, "decoder_hidden_size": 16, "decoder_num_hidden_layers": 1,
+         "decoder_num_attention_heads": 2, "decoder_intermediate_size": 16, "intermediate_size": 32, **VISION}  # fmt: skip
+# Checkpoints with heads of their own: name -> class and sizes. The name begins with the tower's.
+HEADED: dict[str, tuple[Any, dict[str, Any]]] = {
+    "wav2vec2": (Wav2Vec2ForPreTraining, {"model_type": "wav2vec2", **WAVES}),
+    "wavlm": (WavLMForSequenceClassification, {"model_type": "wavlm", "use_weighted_layer_sum": True, **WAVES}),
+    "siglip": (SiglipModel, {"model_type": "siglip", "text_config": {"hidden_size": 16, "intermediate_size": 16,
+               "num_hidden_layers": 1, "num_attention_heads": 1}, "vision_config": {"intermediate_size": 32, **VISION}}),
+    "dinov2": (Dinov2ForImageClassification, {"model_type": "dinov2", **VISION, "image_size": 224, "patch_size": 14}),
+    "videomae": (VideoMAEForPreTraining, {**CLIPS, "use_mean_pooling": False}),
+    "videomae-classes": (VideoMAEForVideoClassification, CLIPS),
+}  # fmt: skip
 TEXTS = ["she sounds happy at 1.25 seconds", "he looks sad, then angry"] * 20
 
 
-def inline(part: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    return {key: value for key, value in {**part, **changes}.items() if key != "model_type"}
+def inline(part: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in part.items() if key != "model_type"}
+
+
+def config_of(sizes: dict[str, Any]) -> Any:
+    return CONFIG_MAPPING[sizes["model_type"]](**inline(sizes))
+
+
+def changes_of(part: str, path: Path) -> dict[str, Any]:
+    """What a specification says to take one part from a checkpoint."""
+    name = {"clip": "clip", "vision": "clip", "qwen": "qwen2"}.get(path.name, path.name.split("-")[0])
+    if part == "text":
+        return {"text": str(path), "decoder": name, "tokenizer": None}
+    return {part: str(path), f"{part}_tower": {"name": name}, "audio_window_s": 1.0}
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +81,15 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     words = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1}
     CLIPModel(CLIPConfig(text_config=words, vision_config=vision.to_dict())).save_pretrained(root / "clip")
     CLIPVisionModel(vision).save_pretrained(root / "vision")
-    plain = train_tokenizer(TEXTS, 300)
-    Qwen2ForCausalLM(Qwen2Config(**inline(spec.text, vocab_size=len(plain)))).save_pretrained(root / "qwen")
-    plain.save_pretrained(root / "qwen")
+    for name, decoder in (("qwen", "qwen2"), ("qwen3", "qwen3"), ("llama", "llama")):
+        plain = train_tokenizer(TEXTS, 300, decoder)
+        sizes = {**spec.text, "model_type": decoder, "vocab_size": len(plain), "head_dim": 16}
+        AutoModelForCausalLM.from_config(config_of(sizes)).save_pretrained(root / name)
+        plain.save_pretrained(root / name)
+    for name, (kind, sizes) in HEADED.items():
+        kind(config_of(sizes)).save_pretrained(root / name)
+        if "conv_dim" in sizes:
+            Wav2Vec2FeatureExtractor().save_pretrained(root / name)
     return {path.name: path for path in root.iterdir()}
 
 
@@ -78,6 +120,23 @@ def test_pretrained_parts_arrive_unchanged_and_survive_saving(
     processor.save_pretrained(tmp_path)
     again, _ = load(tmp_path)
     assert all(torch.equal(value, again.state_dict()[key]) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [("audio", "wav2vec2"), ("audio", "wavlm"), ("video", "siglip"), ("video", "dinov2"), ("video", "videomae"),
+     ("video", "videomae-classes"), ("text", "qwen3"), ("text", "llama")],
+)  # fmt: skip
+def test_parts_of_checkpoints_with_other_heads_arrive_unchanged(
+    checkpoints: dict[str, Path], part: str, name: str
+) -> None:
+    model, _ = build(tiny_spec(**changes_of(part, checkpoints[name])))
+    whole = AutoModelForCausalLM if part == "text" else HEADED[name][0]
+    saved = whole.from_pretrained(checkpoints[name]).state_dict()
+    held = model.model.language_model if part == "text" else getattr(model.model.av_encoder, f"{part}_tower").backbone
+    for key, value in held.state_dict().items():
+        theirs = [tensor for known, tensor in saved.items() if f".{known}".endswith(f".{key}")]
+        assert any(torch.equal(value, tensor) for tensor in theirs), key
 
 
 def test_equal_seeds_give_equal_models_and_every_weight_is_set() -> None:
@@ -132,7 +191,7 @@ def test_small_tokenizer_knows_every_byte_and_keeps_digits_apart() -> None:
     ("changes", "said"),
     [
         ({"tokenizer": None}, "no tokenizer"),
-        ({"decoder": "qwen"}, "did you mean 'qwen2'"),
+        ({"decoder": "qwen"}, "did you mean 'qwen"),
         ({"audio": {"d_model": 8}}, "model_type=None"),
         ({"audio_tower": {"name": "hubart"}}, "did you mean 'hubert'"),
         ({"audio_tower": {"name": "hubert"}}, "'hubert' with model_type='whisper'"),
@@ -155,7 +214,8 @@ def test_a_window_of_sound_that_does_not_fit_is_refused(checkpoints: dict[str, P
 def edit(folder: Path, change: str) -> None:
     """Spoil the weights of a folder in one way."""
     tensors = load_file(folder / "model.safetensors")
-    key = max(key for key in tensors if key.endswith(("fc1.weight", "up_proj.weight")))
+    inner = ("fc1.weight", "up_proj.weight", "intermediate_dense.weight", "intermediate.dense.weight")
+    key = max(key for key in tensors if key.endswith(inner))
     if change == "missing":
         del tensors[key]
     elif change == "unexpected":
@@ -181,7 +241,11 @@ def test_weights_that_do_not_fit_are_refused_with_their_keys(
 
 
 @pytest.mark.parametrize("change", ["missing", "unexpected", "mismatched"])
-@pytest.mark.parametrize(("part", "name"), [("audio", "whisper"), ("video", "clip"), ("text", "qwen")])
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [("audio", "whisper"), ("audio", "wav2vec2"), ("audio", "wavlm"), ("video", "clip"), ("video", "siglip"),
+     ("video", "dinov2"), ("video", "videomae"), ("text", "qwen"), ("text", "qwen3"), ("text", "llama")],
+)  # fmt: skip
 def test_pretrained_parts_that_do_not_fit_are_refused(
     checkpoints: dict[str, Path], tmp_path: Path, part: str, name: str, change: str
 ) -> None:
@@ -191,7 +255,7 @@ def test_pretrained_parts_that_do_not_fit_are_refused(
     shutil.copytree(checkpoints[name], folder)
     edit(folder, change)
     with pytest.raises(EmoError, match="do not fit"):
-        build(tiny_spec(**{part: str(folder)}))
+        build(tiny_spec(**changes_of(part, folder)))
 
 
 def test_only_safetensors_are_read(model: Any, processor: Any, tmp_path: Path) -> None:
@@ -249,3 +313,18 @@ def test_fresh_adapters_can_tell_states_apart():
     logits = torch.einsum("qhd,khd->hqk", queries.unflatten(1, (heads, -1)), keys.unflatten(1, (heads, -1)))
     logits = logits / (layer.query.in_features / heads) ** 0.5
     assert 2.0 < logits.std().item() < 12.0
+
+
+@pytest.mark.parametrize("name", ["qformer", "conv_attention"])
+def test_fresh_blocks_give_soft_prompts_of_about_unit_scale(name: str) -> None:
+    """The usual start of linear layers, 0.02, would give a whisper: it is made for models ten times as wide."""
+    torch.manual_seed(0)
+    adapter = {"name": "qformer", "queries": 4, "width": 32, "heads": 2}
+    model, _ = build(tiny_spec(audio_adapter=adapter, fusion={"name": name, "queries": 4, "width": 16}))
+    encoder = model.model.av_encoder
+    audio, video = torch.randn(8, 20, 32), torch.randn(8, 9, 32)
+    masks = torch.ones(8, 20), torch.ones(8, 9)
+    for tokens in (encoder.audio_adapter(audio, masks[0]), encoder.fusion(audio, masks[0], video, masks[1]).tokens):
+        assert 0.3 < tokens.std().item() < 3
+    if name == "qformer":
+        assert encoder.fusion.kinds.weight.std().item() == pytest.approx(1.0, rel=0.4)

@@ -1,4 +1,4 @@
-"""The HuBERT tower: what it shares with transformers, what padding must not change, and the whole model around it."""
+"""Towers on waveforms: what they share with transformers, what padding must not change, and the whole model around HuBERT."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from transformers import HubertConfig, HubertForCTC, HubertModel, Wav2Vec2FeatureExtractor
+from transformers import AutoModel, AutoModelForCTC, HubertConfig, Wav2Vec2FeatureExtractor
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from emollm.errors import ConfigError, EmoError
 from emollm.models import load
 from emollm.models.build import build, tiny_spec
 from emollm.models.loading import cast_weights
 from emollm.models.processor import EmoProcessor
+from emollm.models.towers import AUDIO_TOWERS, AudioTower
 from emollm.models.towers.hubert import HubertTower
 
 SIZES = {
@@ -28,14 +30,24 @@ STILL = dict.fromkeys(
 )
 BASE = {"feat_extract_norm": "group"}  # hubert-base
 LARGE = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}  # hubert-large
-KINDS = pytest.mark.parametrize("kind", [BASE, LARGE], ids=["base", "large"])
+KINDS = pytest.mark.parametrize(
+    "kind",
+    [{"model_type": name, **size} for name in ("hubert", "wavlm", "wav2vec2") for size in (BASE, LARGE)],
+    ids=lambda kind: f"{kind['model_type']}-{'large' if 'conv_bias' in kind else 'base'}",
+)
 WAVE = np.random.default_rng(0).normal(size=24_000).astype(np.float32)
 
 
-def tower(kind: dict[str, Any], **options: Any) -> HubertTower:
+def config(kind: dict[str, Any], **sizes: Any) -> Any:
+    """The backbone's configuration; HuBERT's where the kind does not say."""
+    sizes = {"model_type": "hubert", **SIZES, **sizes, **kind}
+    return CONFIG_MAPPING[sizes.pop("model_type")](**sizes)
+
+
+def tower(kind: dict[str, Any], **options: Any) -> AudioTower:
     """A random tower whose weights are large enough to see differences."""
     torch.manual_seed(0)
-    made = HubertTower(HubertConfig(**SIZES, **STILL, **kind), **options).eval()
+    made = AUDIO_TOWERS[kind.get("model_type", "hubert")](config(kind, **STILL), **options).eval()
     with torch.no_grad():
         for name, parameter in made.named_parameters():
             if "norm" not in name and parameter.ndim > 1:
@@ -103,6 +115,11 @@ def test_steps_are_masked_in_training_only_and_only_if_wanted() -> None:
     assert (plain.fixed, augmented.fixed) == (("backbone.masked_spec_embed",), ())
 
 
+def test_layers_behind_the_encoder_are_refused() -> None:
+    with pytest.raises(ConfigError, match="add_adapter"):
+        tower({"model_type": "wav2vec2", "add_adapter": True})
+
+
 @pytest.mark.parametrize("layers", [0, 4])
 def test_layers_that_are_not_there(layers: int) -> None:
     with pytest.raises(ConfigError, match=f"layers={layers}"):
@@ -148,14 +165,14 @@ def test_a_pretrained_tower_arrives_unchanged_and_survives_saving(
     kind: dict[str, Any], head: bool, tmp_path: Path
 ) -> None:
     torch.manual_seed(1)
-    config = HubertConfig(**SIZES, **kind, vocab_size=8)
-    source = HubertForCTC(config) if head else HubertModel(config)
-    source.save_pretrained(tmp_path / "hubert")
-    Wav2Vec2FeatureExtractor(do_normalize=False).save_pretrained(tmp_path / "hubert")
-    spec = hubert_spec(audio=str(tmp_path / "hubert"), audio_tower={"name": "hubert", "layers": 2})
+    auto = AutoModelForCTC if head else AutoModel
+    source = auto.from_config(config(kind, vocab_size=8))
+    source.save_pretrained(tmp_path / "waves")
+    Wav2Vec2FeatureExtractor(do_normalize=False).save_pretrained(tmp_path / "waves")
+    spec = hubert_spec(audio=str(tmp_path / "waves"), audio_tower={"name": kind["model_type"], "layers": 2})
     model, processor = build(spec)
     assert processor.feature_extractor.do_normalize is False, "as the checkpoint says"
-    wanted = (source.hubert if head else source).state_dict()
+    wanted = source.base_model.state_dict()
     model.save_pretrained(tmp_path / "whole")
     processor.save_pretrained(tmp_path / "whole")
     again, reread = load(tmp_path / "whole")
