@@ -70,13 +70,13 @@ class AudioTower(Tower):
 
     name: str = "whisper"
     layers: Count = 1
-    """Only with hubert: average the states of so many last layers."""
+    """Only with hubert, wav2vec2 and wavlm: average the states of so many last layers."""
     spec_augment: bool = False
-    """Only with hubert: mask spans of steps and channels while the tower is trained."""
+    """Only with hubert, wav2vec2 and wavlm: mask spans of steps and channels while the tower is trained."""
 
 
 class VideoTower(Tower):
-    """Encoder of the picture, frame by frame."""
+    """Encoder of the picture, frame by frame (videomae: of the whole clip)."""
 
     name: str = "clip"
     tokens: Literal["pooled", "patches"] = "pooled"
@@ -95,6 +95,8 @@ class Tokenizer(Section):
 class Decoder(Section):
     """The language model: pretrained with its own tokenizer (`path`), or random (`config`) with a new one (`tokenizer`)."""
 
+    name: str = "qwen2"
+    """Family, as emollm/models/decoders/ names it; Qwen2.5 is qwen2."""
     path: str | None = None
     """Hub name or folder of the pretrained language model."""
     config: Options | None = None
@@ -109,6 +111,10 @@ class Decoder(Section):
             raise ValueError("`tokenizer` goes with `config`: give both, or a `path` alone")
         if self.config is not None and "model_type" not in self.config:
             raise ValueError("`config` needs `model_type`, such as qwen2")
+        if self.config is not None and self.config["model_type"] != self.name:
+            raise ValueError(
+                f"`name` is {self.name}, but `config.model_type` {self.config['model_type']}: make them equal"
+            )
         return self
 
 
@@ -124,6 +130,8 @@ class Adapter(Section):
     width: Count = 256
     layers: Count = 2
     heads: Count = 4
+    standardise: bool = False
+    """Standardise the towers' states first, by statistics that a stage with `objective: cues` gathers; for towers that start at random."""
 
     @model_validator(mode="after")
     def _divisible(self) -> Self:
@@ -139,8 +147,12 @@ class Fusion(Section):
     """Kind of fusion, as emollm/models/fusion/ names it; `none` makes no tokens."""
     queries: Annotated[int, Field(ge=0)] = 4
     """Soft-prompt tokens of the fusion."""
-    softmax: bool = True
-    """Normalise the two weights; false is the form that AffectGPT released."""
+    softmax: bool | None = None
+    """Only with attention and conv_attention: normalise the two weights; false is the form that AffectGPT released."""
+    layers: Count | None = None
+    """Only with conv_attention and qformer."""
+    heads: Count | None = None
+    """Only with qformer."""
 
     @model_validator(mode="after")
     def _tokens(self) -> Self:
@@ -267,8 +279,12 @@ class Stage(Section):
     blocks: Blocks
     lora: Lora | None = None
     """Only, and always, with `decoder: lora`."""
+    objective: Literal["answers", "cues"] = "answers"
+    """What is learned: to write the tasks' answers, or (towers, adapters and fusion alone) to tell which cues a clip shows."""
     tasks: Annotated[dict[str, Positive], Field(min_length=1)]
     """Tasks of emollm.prompts and their weights; the weights need not add up to 1."""
+    modality_dropout: ModalityDropout | None = None
+    """In place of the recipe's."""
     learning_rate: Positive
     lr_scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"] = "cosine"
     warmup_ratio: Share = 0.03
@@ -300,6 +316,8 @@ class Stage(Section):
                 else f"`lora` is set, but `blocks.decoder` is {self.blocks.decoder}"
             )
         problems += [f"unknown task `{name}`{nearest(name, TASKS)}" for name in self.tasks if name not in TASKS]
+        if self.objective == "cues" and (self.blocks.decoder != "frozen" or set(self.tasks) != {"cues"}):
+            problems.append("`objective` cues goes with `blocks.decoder` frozen and `tasks` {cues: 1.0}")
         if self.name == "final":
             problems.append("`name` final is taken by the finished model")
         if problems:
@@ -335,6 +353,8 @@ class Recipe(Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the forward pass; auto: bfloat16 on a GPU, float32 on a CPU."""
     save: Save = Save()
+    resume: Literal["never", "auto"] = "never"
+    """auto: go on with the run of that name after its last finished stage; never: refuse a run folder that exists."""
     output: str = "runs"
     """Folder of the run folders."""
 

@@ -66,7 +66,7 @@ class Collator:
         Raises:
             EmoError: No clip of the batch can be decoded, or an example is longer than `max_length`.
         """
-        pairs = [(example, clip) for row in rows for example, clip in self._resolved(Example(**row))]
+        pairs = [(example, clip) for row in rows for example, clip in self.resolved(Example(**row))]
         if not pairs:
             raise EmoError("no clip of this batch can be decoded", fix="run `emollm validate` on the recipe")
         batch = self._pad_rows([self.tokens_of(example) for example, _ in pairs])
@@ -111,8 +111,8 @@ class Collator:
         prompt = self.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         return prompt, escape(answer_string(taught.answer, taught.task), self.special_tokens)
 
-    def _resolved(self, example: Example) -> Iterator[tuple[Example, StoredClip]]:
-        """Yield the example as its file allows (a stream may be missing or empty) with the clip; nothing if it is bad."""
+    def resolved(self, example: Example) -> Iterator[tuple[Example, StoredClip]]:
+        """Yield the example as its file allows (a stream may be missing or empty) with its clip; nothing if it is bad."""
         clip = self.clips[example.record]
         if clip is None:
             return

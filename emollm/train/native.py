@@ -83,10 +83,12 @@ def spec_of(
     adapter, fusion, text = model.adapter, model.fusion, model.text
     hear = choose("audio tower", AUDIO_TOWERS, model.audio.name)
     look = choose("video tower", VIDEO_TOWERS, model.video.name)
-    options = {"name": adapter.name, "width": adapter.width, "layers": adapter.layers, "heads": adapter.heads}
+    options = adapter.model_dump(include={"name", "width", "layers", "heads"})
+    if adapter.name == "linear":
+        options = {"name": adapter.name}
     decoder: str | dict[str, Any] = text.path or dict(text.config or {})
     if text.tokenizer is not None and isinstance(decoder, dict):
-        tokenizer = tokenizer or train_tokenizer(texts(), text.tokenizer.vocab_size)
+        tokenizer = tokenizer or train_tokenizer(texts(), text.tokenizer.vocab_size, text.name)
         decoder["vocab_size"] = len(tokenizer)
     return Spec(
         audio=model.audio.path or hear.random_config(model.audio.config or {}, model.audio_window_s),
@@ -99,8 +101,10 @@ def spec_of(
         video_adapter={**options, "queries": adapter.video_queries},
         fusion={"name": "none"}
         if fusion.name == "none"
-        else {"name": fusion.name, "queries": fusion.queries, "softmax": fusion.softmax, "width": adapter.width},
+        else {"width": adapter.width, **fusion.model_dump(exclude_none=True)},
+        decoder=text.name,
         num_frames=model.frames,
+        standardise=adapter.standardise,
         audio_window_s=model.audio_window_s,
     )
 

@@ -187,7 +187,8 @@ def _activations(model: EmoForConditionalGeneration, stage: Stage, length: int, 
     embeds = torch.zeros(
         batch, length, config.text_config.hidden_size, requires_grad=True, **meta
     )  # (batch, length, width)
-    causal = dict.fromkeys(config.text_config.layer_types)  # no mask tensor: each kind of layer masks by its own flag
+    kinds = getattr(config.text_config, "layer_types", None)  # Llama has one kind, and takes no mapping
+    causal = dict.fromkeys(kinds) if kinds else None  # no mask tensor: each kind of layer masks by its own flag
     here = [True] * batch
     return _saved_bytes(model, lambda: model.model.av_encoder(*media, here, here)) + _saved_bytes(
         model, lambda: model.model.language_model(inputs_embeds=embeds, attention_mask=causal, use_cache=False)

@@ -7,7 +7,7 @@ https://arxiv.org/abs/2106.09685). LoRA is merged into the weights at the end of
 need no PEFT; the adapter itself is kept in `checkpoints/<stage>/`, and `emollm merge` can apply it again.
 
 The inner loop (optimiser, schedule, accumulation, several processes) is TRL's and transformers'. Several GPUs: start with torchrun.
-Does not: resume a stopped run, or quantise weights.
+A run that was cut goes on after its last finished stage (`resume=auto`). Does not: go on inside a stage, or quantise weights.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ import torch
 from datasets import Dataset
 from peft import LoraConfig, PeftModel, get_peft_model
 from rich.console import Console
-from transformers import PrinterCallback, set_seed
+from transformers import PrinterCallback, Trainer, set_seed
+from transformers.trainer_utils import SaveStrategy
 from transformers.utils.logging import disable_progress_bar
 from trl import SFTConfig, SFTTrainer
 
@@ -41,8 +42,10 @@ from emollm.train.collate import Collator, texts_to_learn
 from emollm.train.examples import Plan, plan_dev, plan_stage
 from emollm.train.fused_head import labels_only
 from emollm.train.native import NativeBackbone
+from emollm.train.perceive import CueCollator, CueReader, gather_statistics, phrases_of
 from emollm.train.plot import plot_loss
 from emollm.train.progress import StageProgress
+from emollm.train.resume import finished_stages, load_stage, reopen, save_stage, steps_of
 
 MAX_SIDE_PX = 512  # as pictures are decoded at inference, before they are brought to the tower's size
 FINAL = "final"
@@ -82,6 +85,7 @@ def train(recipe: Recipe) -> Path:
     console = Console(stderr=True, quiet=not is_main_process())
     disable_progress_bar()  # of transformers, for writing shards; ours is in progress.py
     records = load_records(recipe.data.train, recipe.data.limit)
+    done = finished_stages(recipe, recipe.folder) if _goes_on(recipe) else 0
     run = _open_run(recipe)
     backbone, model, processor = build_model(recipe, records)
     dev_records = load_records(recipe.data.dev) if recipe.data.dev else []
@@ -97,7 +101,11 @@ def train(recipe: Recipe) -> Path:
     total = sum(count for count, _ in parameters_by_block(model).values())
     console.print(f"{recipe.name}: {len(records)} records, {total / 1e6:.2f} M parameters, run folder {run.folder}")
     results: dict[str, float | int | str] = {}
-    for index, stage in enumerate(recipe.stages):
+    if done:
+        model = load_stage(run.checkpoints / recipe.stages[done - 1].name)
+        session.steps = steps_of(run, recipe.stages[:done])
+        console.print(f"{', '.join(stage.name for stage in recipe.stages[:done])}: finished before")
+    for index, stage in enumerate(recipe.stages[done:], done):
         model = train_stage(session, model, stage, index, results)
     if is_main_process():
         save(model, processor, run.checkpoints / FINAL, recipe.save.dtype)
@@ -116,9 +124,8 @@ def train_stage(
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     collator = session.train
     collator.max_length = stage.max_length
-    plan = plan_stage(
-        collator.records, stage, recipe.modality_dropout, [recipe.seed, index], collator.length_of, world_size
-    )
+    dropout = stage.modality_dropout or recipe.modality_dropout
+    plan = plan_stage(collator.records, stage, dropout, [recipe.seed, index], collator.length_of, world_size)
     report_left_out(session.console, stage.name, plan)
     collator.clips.fill((example.record for example in plan.examples), recipe.data.workers)
 
@@ -126,13 +133,13 @@ def train_stage(
     model.set_trainable(modes)
     set_dtypes(model, modes, use_bfloat16(recipe))
     before = fingerprints(model)
-    trained = with_lora(model, stage, session.backbone) if stage.lora else model
-    trainer = SFTTrainer(
-        model=trained,
-        args=trainer_arguments(recipe, stage, run.checkpoints / stage.name, len(plan.examples), seed),
-        data_collator=collator,
-        train_dataset=dataset(plan),
-        processing_class=session.processor,
+    trained: Any = with_lora(model, stage, session.backbone) if stage.lora else model
+    trainer = make_trainer(
+        session,
+        trained,
+        stage,
+        trainer_arguments(recipe, stage, run.checkpoints / stage.name, len(plan.examples), seed),
+        dataset(plan),
     )
     check_world_size(world_size, trainer.accelerator.num_processes)
     per_step = stage.batch_size * stage.gradient_accumulation * world_size
@@ -150,11 +157,38 @@ def train_stage(
         f"{stage.name}: clips that cannot be decoded": len(collator.clips.bad),
     }
     session.steps += trainer.state.global_step
+    gather_statistics(model, False)
     if session.dev is not None:
         results[f"{stage.name}: dev loss"] = dev_loss(session, trainer, stage)
     model = finish(trained, stage, run.checkpoints / stage.name, index + 1 < len(recipe.stages), session.processor)
     check_blocks(before, fingerprints(model), modes, stage.name)
     return model
+
+
+def make_trainer(
+    session: Session, model: EmoForConditionalGeneration, stage: Stage, args: SFTConfig, data: Dataset
+) -> Trainer:
+    """Return the trainer of a stage's objective: TRL's for answers, transformers' for cues."""
+    if stage.objective == "answers":
+        return SFTTrainer(
+            model=model,
+            args=args,
+            data_collator=session.train,
+            train_dataset=data,
+            processing_class=session.processor,
+        )
+    gather_statistics(model, True)
+    phrases = phrases_of(session.train.records)
+    args.prediction_loss_only = True
+    args.save_strategy = (
+        SaveStrategy.NO
+    )  # its linear layers are of no use, and what counts is saved at the end of the stage
+    return Trainer(
+        model=CueReader(model, phrases),
+        args=args,
+        data_collator=CueCollator(session.train, phrases),
+        train_dataset=data,
+    )
 
 
 def load_records(paths: Sequence[str], limit: int | None = None) -> list[Record]:
@@ -279,13 +313,12 @@ def finish(
     else:
         model = trained
         if goes_on and is_main_process():
-            model.save_pretrained(str(folder))
-            processor.save_pretrained(str(folder))
+            save_stage(model, processor, folder)
     vars(model).pop("forward", None)  # TRL's fused head, put on the instance; the next stage puts its own
     return model
 
 
-def dev_loss(session: Session, trainer: SFTTrainer, stage: Stage) -> float:
+def dev_loss(session: Session, trainer: Trainer, stage: Stage) -> float:
     """Return the loss over the dev records, nothing dropped."""
     collator = session.dev
     if collator is None:
@@ -294,7 +327,9 @@ def dev_loss(session: Session, trainer: SFTTrainer, stage: Stage) -> float:
     plan = plan_dev(collator.records, stage, [session.recipe.seed], collator.length_of)
     if not plan.examples:
         raise EmoError(f"no dev record teaches a task of stage {stage.name!r}", fix="take data.dev out, or mend it")
-    trainer.data_collator = collator
+    trainer.data_collator = (
+        CueCollator(collator, trainer.model.phrases) if isinstance(trainer.model, CueReader) else collator
+    )
     with labels_only():
         loss = trainer.evaluate(dataset(plan))["eval_loss"]
     return round(float(loss), 4)
@@ -327,8 +362,17 @@ def is_main_process() -> bool:
 
 def _open_run(recipe: Recipe) -> Run:
     """Make the run folder, once over all processes."""
+    if not is_main_process():
+        return Run(recipe.folder)
+    if _goes_on(recipe):
+        return reopen(recipe, recipe.folder)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    return Run.create(recipe.folder, dump_recipe(recipe), device) if is_main_process() else Run(recipe.folder)
+    return Run.create(recipe.folder, dump_recipe(recipe), device)
+
+
+def _goes_on(recipe: Recipe) -> bool:
+    """Tell whether there is a run to go on with."""
+    return recipe.resume == "auto" and (recipe.folder / "config.yaml").is_file()
 
 
 def write_card(

@@ -23,7 +23,7 @@ SMALL = """model={
           image_size: 32, patch_size: 16}},
   text: {config: {model_type: qwen2, hidden_size: 32, intermediate_size: 64, num_hidden_layers: 1, num_attention_heads: 2,
          num_key_value_heads: 2, max_position_embeddings: 1024, tie_word_embeddings: true}, tokenizer: {vocab_size: 400}},
-  adapter: {audio_queries: AUDIO, video_queries: VIDEO, width: 32, layers: 1, heads: 2},
+  adapter: {audio_queries: AUDIO, video_queries: VIDEO, width: 32, layers: 1, heads: 2, standardise: STANDARD},
   fusion: {name: FUSION, queries: QUERIES, softmax: SOFTMAX}, frames: 2, audio_window_s: 1.0}"""
 
 
@@ -62,7 +62,8 @@ def test_two_steps_of_every_stage(name: str, records_file: Path, tmp_path: Path)
         ("VIDEO", model.adapter.video_queries),
         ("FUSION", model.fusion.name),
         ("QUERIES", model.fusion.queries),
-        ("SOFTMAX", str(model.fusion.softmax).lower()),
+        ("SOFTMAX", {None: "null", True: "true", False: "false"}[model.fusion.softmax]),
+        ("STANDARD", str(model.adapter.standardise).lower()),
     ):
         small = small.replace(word, str(value))
     overrides = [

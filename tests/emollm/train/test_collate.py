@@ -28,7 +28,7 @@ def one(built: Any, example: Example) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("example", MIXES, ids=lambda e: f"{e.record}-{e.audio}-{e.video}-{e.text}")
 def test_loss_is_on_the_answer_alone(built: Any, records: list[Record], example: Example) -> None:
     batch = one(built, example)
-    ((resolved, _),) = built.collator._resolved(example)
+    ((resolved, _),) = built.collator.resolved(example)
     taught = lesson(records[example.record], TASKS["explain"], resolved.present)
     ids, labels = batch["input_ids"][0], batch["labels"][0]
     first = int((labels != IGNORED).nonzero()[0])
@@ -40,7 +40,7 @@ def test_loss_is_on_the_answer_alone(built: Any, records: list[Record], example:
 
 @pytest.mark.parametrize("example", MIXES[::4], ids=str)
 def test_prompt_ids_are_those_of_inference(built: Any, example: Example) -> None:
-    ((resolved, clip),) = built.collator._resolved(example)
+    ((resolved, clip),) = built.collator.resolved(example)
     prompt, answer = built.collator.texts_of(resolved)
     at_inference = built.processor(
         text=[prompt],
@@ -81,7 +81,7 @@ def test_dropped_modalities_do_not_reach_the_model(built: Any) -> None:
 
 def test_states_of_the_file_count_as_dropped(built: Any) -> None:
     """Record 7 has a silent sound track: nothing of it may be taught as heard, and its marker is still there."""
-    ((resolved, _),) = built.collator._resolved(Example(7, "labels"))
+    ((resolved, _),) = built.collator.resolved(Example(7, "labels"))
     assert resolved.audio == "silent" and resolved.present == ("video", "text")
     assert "<|clip|>" in built.collator.texts_of(resolved)[0]
 

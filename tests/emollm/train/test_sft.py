@@ -207,3 +207,10 @@ def test_split_rows(built: Any) -> None:
     split = built.backbone.split_rows(built.collator(rows))
     assert [sorted(row) for row in split] == [["input_features", "input_features_mask"]] * 2
     assert split[0]["input_features_mask"].any() and not split[1]["input_features_mask"].any()
+
+
+def test_a_stage_may_have_its_own_modality_dropout(records_file: Path, tmp_path: Path) -> None:
+    nothing_to_hear_or_see = "stages.0.modality_dropout={audio_absent: 1.0, video_absent: 1.0}"
+    recipe = load_recipe(records_file.parent / "recipe.yaml", [f"output={tmp_path}", nothing_to_hear_or_see])
+    with pytest.raises(EmoError, match=r"block '\w+' is full in stage 'full', but its weights did not change"):
+        train(recipe)
