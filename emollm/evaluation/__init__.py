@@ -1,0 +1,1 @@
+"""From files of answers to scores: reading ours and other projects' outputs, joining them with gold by id, scoring, comparing."""

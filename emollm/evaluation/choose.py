@@ -1,0 +1,65 @@
+"""Metrics by the names that `emollm score` takes: those of emollm/evaluation/families.py and open_labels.py, over the wheels asked for."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from emollm.emotions.maps import OWN, Maps, load_maps
+from emollm.errors import ConfigError
+from emollm.evaluation import open_labels
+from emollm.evaluation.families import METRICS, Metric
+from emollm.metrics.wheel import METRICS as OVER_WHEELS
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A metric by the name that its row gets, with the maps it is over if there are any."""
+
+    name: str
+    metric: Metric
+    maps: Maps | None = None
+
+
+def known_metrics() -> dict[str, str]:
+    """Return name -> what it is, of all metrics."""
+    return open_labels.ABOUT | {"mer2024": open_labels.MER2024} | {name: one.about for name, one in METRICS.items()}
+
+
+def choose(
+    names: Sequence[str], wheels: Sequence[str] = (), groups: Mapping[str, Sequence[Sequence[str]]] | None = None
+) -> list[Chosen]:
+    """Return metrics by their names; a metric over wheels once for each of the wheels.
+
+    Args:
+        names: Names of `known_metrics`.
+        wheels: Versions of maps; none: those the metric asks for, else our own.
+        groups: Clip -> lists of labels that mean the same, for `mer2024`.
+
+    Raises:
+        ConfigError: A name is unknown, or `mer2024` has no groups.
+        EmoError: Wheels were not imported.
+    """
+    chosen: list[Chosen] = []
+    if not names:
+        raise ConfigError("no metric", "--metric", f"known are {', '.join(known_metrics())}")
+    for name in dict.fromkeys(names):
+        if name in METRICS:
+            chosen.append(Chosen(name, METRICS[name]))
+        elif name == "mer2024":
+            if groups is None:
+                raise ConfigError(
+                    "mer2024 needs the groups of labels that mean the same", "--metric", "add --groups FILE"
+                )
+            chosen.append(Chosen(name, open_labels.mer2024_metric(groups)))
+        elif name in open_labels.ABOUT:
+            asked = OVER_WHEELS[name].wheels if name in OVER_WHEELS else None
+            for version in (asked,) if asked and (not wheels or asked in wheels) else wheels or (OWN,):
+                maps = load_maps(version)
+                chosen.append(Chosen(f"{name} [{maps.version}]", open_labels.wheel_metric(name, maps), maps))
+        else:
+            near = difflib.get_close_matches(name, known_metrics(), 1)
+            fix = f"did you mean {near[0]}?" if near else f"known are {', '.join(known_metrics())}"
+            raise ConfigError(f"no metric {name!r}", "--metric", fix)
+    return chosen
