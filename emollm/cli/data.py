@@ -7,8 +7,12 @@ from typing import Annotated
 
 import typer
 
+from emollm.cli import data_check, data_prep, data_shape
+
 app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Make synthetic clips with known truth; look at records."
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="From clips and data sets to records: read, make, look at, mix, split, check, export.",
 )
 
 MAKE_SYNTH_EXAMPLES = """Examples:
@@ -54,3 +58,15 @@ def show(
 
     for record in islice(read_records(records), start, start + n):
         typer.echo(record_text(record) + "\n")
+
+
+app.command("prep", epilog=data_prep.PREP_EXAMPLES)(data_prep.prep)
+app.command("ls", epilog=data_prep.LS_EXAMPLES)(data_prep.ls)
+app.command("info", epilog=data_prep.INFO_EXAMPLES)(data_prep.info)
+app.command("mix", epilog=data_shape.MIX_EXAMPLES)(data_shape.mix)
+app.command("split", epilog=data_shape.SPLIT_EXAMPLES)(data_shape.split)
+app.command("stats", epilog=data_check.STATS_EXAMPLES)(data_check.stats)
+app.command("leaks", epilog=data_check.LEAKS_EXAMPLES)(data_check.leaks)
+app.command("dedupe", epilog=data_shape.DEDUPE_EXAMPLES)(data_shape.dedupe)
+app.command("purge", epilog=data_check.PURGE_EXAMPLES)(data_check.purge)
+app.command("export", epilog=data_shape.EXPORT_EXAMPLES)(data_shape.export)

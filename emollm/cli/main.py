@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from emollm import __version__
-from emollm.cli import data, demo, explain, label, merge, recipes, sft, validate
+from emollm.cli import data, demo, explain, label, merge, recipes, score, sft, validate, wheels
 from emollm.errors import EmoError, MediaError
 
 EPILOG = """Examples:
@@ -74,8 +74,10 @@ app.command("explain", epilog=explain.EXAMPLES)(explain.explain)
 app.command("sft", epilog=sft.EXAMPLES)(sft.sft)
 app.command("merge", epilog=merge.EXAMPLES)(merge.merge)
 app.command("validate", epilog=validate.EXAMPLES)(validate.validate)
+app.command("score", epilog=score.EXAMPLES)(score.score)
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(data.app, name="data")
+app.add_typer(wheels.app, name="wheels")
 app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
 
 
