@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = {
     0: "__init__ errors paths plugins xlsx",
-    1: "jsonl records config config_yaml emotions metrics rewards prompts run",
+    1: "jsonl records config config_model config_yaml emotions metrics rewards prompts run",
     2: "media synth",
     3: "models",
     4: "train engines data batch evaluation report serve api",

@@ -153,17 +153,8 @@ class Root(Files):
             face=self._find(face, name, fault, found_flags),
             images=tuple(ref for place in images if (ref := self._find(place, name, fault, found_flags))),
         )
-        if quality or origin or found_flags:
-            quality = quality or Quality(label_origin=origin)
-            quality = quality.model_copy(update={"flags": tuple(dict.fromkeys((*quality.flags, *found_flags)))})
         _check_times(fields.get("time"), fields.get("context", ()))
         _check_consent(fields.get("consent"))
-        provenance = RecordProvenance(
-            source=spec.url or None,
-            reader=self._reader,
-            row=line.number if line else None,
-            parents=tuple(parents),
-        )
         return Record(
             id=f"{spec.name}:{name}",
             dataset=spec.name,
@@ -171,11 +162,16 @@ class Root(Files):
             split=split,
             native_id=key,
             media=media,
-            quality=quality,
+            quality=_quality(quality, origin, found_flags),
             license=fields.pop("license", spec.license),
-            provenance=provenance,
+            provenance=self._provenance(line, parents),
             **fields,
         )
+
+    def _provenance(self, line: Line | None, parents: Sequence[str]) -> RecordProvenance:
+        """Return where a record comes from."""
+        row = line.number if line else None
+        return RecordProvenance(source=self.spec.url or None, reader=self._reader, row=row, parents=tuple(parents))
 
     def _find(self, place: Place, name: str, fault: str | None, flags: list[str]) -> MediaRef | None:
         """Return the reference of a media file; None, with a flag, when it is not there."""
@@ -209,6 +205,14 @@ class Root(Files):
         if fault is None:
             self.problems.add("missing media", EmoError("no such file", " or ".join(paths), f"needed by {name}"))
         return None
+
+
+def _quality(quality: Quality | None, origin: Any, flags: Sequence[str]) -> Quality | None:
+    """Return what is known of a record's quality, flags added; None when nothing is."""
+    if not (quality or origin or flags):
+        return None
+    quality = quality or Quality(label_origin=origin)
+    return quality.model_copy(update={"flags": tuple(dict.fromkeys((*quality.flags, *flags)))})
 
 
 def check_inside(path: str) -> None:

@@ -29,7 +29,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from emollm.config import Count, Positive, Section
+from emollm.config_model import Count, Positive, Section
 from emollm.config_yaml import YamlFile, nearest, validate
 from emollm.data.stream import stream, unique
 from emollm.errors import ConfigError, EmoError

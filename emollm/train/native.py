@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from emollm.config import Parts, Saved, Tower
+from emollm.config_model import Parts, Saved, Tower
 from emollm.models.build import Spec, build
 from emollm.models.choose import choose
 from emollm.models.decoders import DECODERS

@@ -20,7 +20,8 @@ import torch
 from huggingface_hub import HfApi, try_to_load_from_cache
 from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
 
-from emollm.config import Parts, Saved, Stage
+from emollm.config import Stage
+from emollm.config_model import Parts, Saved
 from emollm.errors import ConfigError
 from emollm.models.build import build
 from emollm.models.choose import choose

@@ -19,7 +19,12 @@ from emollm.models.modeling import EmoForConditionalGeneration
 from emollm.models.processor import EmoProcessor
 from emollm.run import Run, read_metrics
 
-FREE = ("stages", "resume", "name", "output")  # what may differ between two parts of a run; the last two say where it lies
+FREE = (
+    "stages",
+    "resume",
+    "name",
+    "output",
+)  # what may differ between two parts of a run; the last two say where it lies
 
 
 def finished_stages(recipe: Recipe, folder: Path) -> int:

@@ -14,7 +14,8 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Literal
 
-from emollm.config import Parts, Recipe, Stage
+from emollm.config import Recipe, Stage
+from emollm.config_model import Parts
 from emollm.errors import EmoError, MediaError
 from emollm.models.modeling import EmoForConditionalGeneration
 from emollm.models.processor import EmoProcessor

@@ -7,7 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emollm.config import Parts, Saved, dump_recipe, load_recipe
+from emollm.config import dump_recipe, load_recipe
+from emollm.config_model import Parts, Saved
 from emollm.errors import ConfigError
 
 RECIPE = """\

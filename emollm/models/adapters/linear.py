@@ -36,14 +36,15 @@ class Linear(Adapter, OwnStart):
         if queries < 1:
             raise ConfigError(f"linear: queries={queries}", fix="use at least one")
         self.queries = queries
-        self.project = nn.Sequential(nn.Linear(in_width, out_width), nn.GELU(), nn.Linear(out_width, out_width))
+        self.project_in = nn.Linear(in_width, out_width)
+        self.project_out = nn.Linear(out_width, out_width)
 
     def start(self) -> None:
         """Give both layers outputs of about the scale of their inputs."""
-        init.lecun_normal_(self.project[0].weight)
-        init.lecun_normal_(self.project[2].weight)
+        init.lecun_normal_(self.project_in.weight)
+        init.lecun_normal_(self.project_out.weight)
 
     def forward(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Map `(batch, steps, in_width)` and mask `(batch, steps)` to `(batch, queries, out_width)`."""
-        states = states.to(self.project[0].weight.dtype)
-        return self.project(span_means(states, mask, self.queries))
+        spans = span_means(states.to(self.project_in.weight.dtype), mask, self.queries)  # (batch, queries, in_width)
+        return self.project_out(nn.functional.gelu(self.project_in(spans)))
