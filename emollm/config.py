@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
-from emollm.config_model import Count, Model, Positive, Section, Share
+from emollm.config_model import Count, Model, Parts, Positive, Section, Share
 from emollm.config_yaml import YamlFile, nearest, validate
 from emollm.errors import ConfigError
 from emollm.paths import bundled
@@ -188,6 +188,9 @@ class Recipe(Section):
         names = [stage.name for stage in self.stages]
         if len(set(names)) < len(names):
             raise ValueError(f"two stages have the same name: {', '.join(names)}")
+        gathers = any(stage.objective == "cues" for stage in self.stages)
+        if isinstance(self.model, Parts) and self.model.adapter.standardise and not gathers:
+            raise ValueError("`model.adapter.standardise` does nothing without a stage whose `objective` is cues")
         return self
 
     @property

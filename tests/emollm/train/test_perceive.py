@@ -90,3 +90,8 @@ def test_the_decoder_takes_no_part(records_file: Path) -> None:
     overrides = [override for override in PERCEIVE if "decoder" not in override]
     with pytest.raises(ConfigError, match=r"objective.*decoder.*frozen"):
         load_recipe(records_file.parent / "recipe.yaml", overrides)
+
+
+def test_statistics_that_nothing_gathers_are_refused(records_file: Path) -> None:
+    with pytest.raises(ConfigError, match="standardise.*objective"):
+        load_recipe(records_file.parent / "recipe.yaml", ["model.adapter.standardise=true"])
