@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tokenizers.processors import TemplateProcessing
 
 from emollm.errors import ConfigError
 from emollm.models.build import build, tiny_spec
@@ -71,3 +72,27 @@ def test_the_tokenizer_of_another_family_is_refused() -> None:
     sizes = {**tiny_spec().text, "model_type": "llama"}
     with pytest.raises(ConfigError, match="lacks <|begin_of_text|>".replace("|", r"\|")):
         build(tiny_spec(decoder="llama", text=sizes))
+
+
+def llama_like_metas() -> Any:
+    """A tokenizer that begins each text itself and names no padding token, as Meta's do."""
+    tokenizer = train_tokenizer(["why"], 300, "llama")
+    begin = "<|begin_of_text|>"
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{begin} $A", special_tokens=[(begin, tokenizer.convert_tokens_to_ids(begin))]
+    )
+    tokenizer.pad_token = None
+    return tokenizer
+
+
+def test_llama_prompts_begin_once_and_are_padded() -> None:
+    sizes = {**tiny_spec().text, "model_type": "llama", "head_dim": 16, "vocab_size": 400}
+    _, processor = build(tiny_spec(decoder="llama", text=sizes, tokenizer=llama_like_metas()))
+    prompts = [
+        processor.apply_chat_template([{"role": "user", "content": text}], tokenize=False)
+        for text in ("why", "why why")
+    ]
+    ids = processor(text=prompts)["input_ids"]
+    begin, end = processor.tokenizer.convert_tokens_to_ids(["<|begin_of_text|>", "<|end_of_text|>"])
+    assert (ids == begin).sum(dim=1).tolist() == [1, 1]
+    assert processor.tokenizer.pad_token_id == end and end in ids[0]

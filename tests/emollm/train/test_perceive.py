@@ -93,5 +93,5 @@ def test_the_decoder_takes_no_part(records_file: Path) -> None:
 
 
 def test_statistics_that_nothing_gathers_are_refused(records_file: Path) -> None:
-    with pytest.raises(ConfigError, match="standardise.*objective"):
+    with pytest.raises(ConfigError, match=r"standardise.*objective"):
         load_recipe(records_file.parent / "recipe.yaml", ["model.adapter.standardise=true"])
