@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar, TypeVar
@@ -12,6 +10,7 @@ from typing import ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from emollm.errors import EmoError
+from emollm.paths import whole_file
 
 
 class Row(BaseModel):
@@ -66,20 +65,11 @@ def read_rows(path: Path | str, kind: type[Kind]) -> Iterator[Kind]:
 
 def write_rows(path: Path | str, rows: Iterable[Row]) -> int:
     """Write JSONL beside `path`, then rename: the file is whole or not there. Returns the number of rows."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     count = 0
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            for row in rows:
-                out.write(to_line(row) + "\n")
-                count += 1
-        Path(beside).chmod(0o644)
-        os.replace(beside, path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
+    with whole_file(Path(path)) as out:
+        for row in rows:
+            out.write(to_line(row) + "\n")
+            count += 1
     return count
 
 

@@ -24,6 +24,7 @@ from emollm.data.split import names_of, parents_of
 from emollm.data.stream import stream
 from emollm.errors import MediaError
 from emollm.jsonl import write_rows
+from emollm.paths import whole_file
 from emollm.records import MediaRef, Record
 
 if TYPE_CHECKING:
@@ -122,11 +123,9 @@ def dedupe(records: Sequence[Path | str], output: Path, *, fingerprints: bool = 
 
 def write_report(found: Leaks, path: Path) -> None:
     """Write everything as JSON beside `path`, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")
     data = {"schema": "emollm.leaks/1", "leaking": found.leaking, "pretraining": "unknown", **asdict(found)}
-    beside.write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    os.replace(beside, path)
+    with whole_file(path) as out:
+        out.write(json.dumps(data, ensure_ascii=False, indent=1) + "\n")
 
 
 def _matches(

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -23,7 +21,7 @@ import numpy as np
 
 from emollm.emotions.labels import Answer, reference_pieces
 from emollm.errors import EmoError
-from emollm.paths import cache_dir
+from emollm.paths import cache_dir, whole_file
 
 OWN = "emollm"
 CELL_BITS = 64
@@ -159,14 +157,8 @@ def save_maps(maps: Maps, sources: Mapping[str, Any]) -> Path:
     }
     folder = cache_dir() / "wheels"
     folder.mkdir(mode=0o700, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=folder, prefix=f".{maps.version}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            json.dump(data, out, ensure_ascii=False, separators=(",", ":"))
-        os.replace(beside, _file(maps.version))
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
+    with whole_file(_file(maps.version)) as out:
+        json.dump(data, out, ensure_ascii=False, separators=(",", ":"))
     load_maps.cache_clear()
     return _file(maps.version)
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from emollm.evaluation.extraction import Outputs
 from emollm.evaluation.families import Prepared
 from emollm.evaluation.joining import Joined
 from emollm.metrics.bootstrap import Comparison, Interval, holm, intervals, paired
+from emollm.paths import whole_file
 from emollm.records import Prediction, Record
 from emollm.run import environment, sha256
 
@@ -81,16 +80,8 @@ def score(
 
 def save(report: Mapping[str, Any], path: Path) -> None:
     """Write a report as JSON, beside the place and then renamed: the file is whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
-        Path(beside).chmod(0o644)
-        os.replace(beside, path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
+    with whole_file(path) as out:
+        out.write(json.dumps(report, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
 
 
 def plain(value: Any) -> Any:

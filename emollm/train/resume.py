@@ -17,6 +17,7 @@ from emollm.errors import ConfigError
 from emollm.models.loading import load
 from emollm.models.modeling import EmoForConditionalGeneration
 from emollm.models.processor import EmoProcessor
+from emollm.paths import whole_file
 from emollm.run import Run, read_metrics
 
 FREE = (
@@ -56,9 +57,8 @@ def finished_stages(recipe: Recipe, folder: Path) -> int:
 
 def reopen(recipe: Recipe, folder: Path) -> Run:
     """Return the run of a folder, with the recipe as it is now."""
-    beside = folder / ".config.yaml.part"
-    beside.write_text(dump_recipe(recipe), encoding="utf-8")
-    os.replace(beside, folder / "config.yaml")
+    with whole_file(folder / "config.yaml") as out:
+        out.write(dump_recipe(recipe))
     return Run(folder)
 
 
