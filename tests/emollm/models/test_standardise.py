@@ -50,11 +50,25 @@ def test_a_row_does_not_depend_on_its_batch_in_training_either() -> None:
     torch.testing.assert_close(standard(values, mask)[:1], standard(values[:1], mask[:1]))
 
 
-def test_one_valid_step_gives_no_statistics() -> None:
+def test_a_single_row_gives_no_statistics() -> None:
     standard = Standardise(WIDTH)
     standard.gathering = True
     values = torch.randn(1, 4, WIDTH)
-    assert torch.equal(standard(values, torch.tensor([[True, False, False, False]])), values)
+    assert torch.equal(standard(values, torch.ones(1, 4, dtype=torch.bool)), values)
+
+
+def test_a_shift_of_the_states_gains_nothing_while_gathering() -> None:
+    """Running statistics lag behind, so a shift would be seen, and learning would move the mean on and on."""
+    standard = Standardise(WIDTH, PLACES)
+    standard.gathering = True
+    values, mask = states()
+    standard(values, mask)
+    shift = torch.zeros(WIDTH, requires_grad=True)
+    seen = standard(values + shift, mask).unflatten(1, (-1, PLACES))[:, :-1]
+    (seen * torch.linspace(-1, 1, WIDTH)).sum().backward()
+    assert shift.grad is not None
+    torch.testing.assert_close(shift.grad, torch.zeros(WIDTH), atol=1e-2, rtol=0)
+    torch.testing.assert_close(seen.mean(dim=(0, 1)), torch.zeros(PLACES, WIDTH), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("standardise", [True, False])
