@@ -15,9 +15,9 @@ import torch
 from torch import nn
 
 from emollm.errors import EmoError
-from emollm.models.adapters import ADAPTERS, FrameAdapter, Standardise
+from emollm.models.adapters import ADAPTERS, AdapterOutput, FrameAdapter, Standardise
 from emollm.models.choose import make
-from emollm.models.fusion import FUSIONS
+from emollm.models.fusion import FUSIONS, FusionOutput
 from emollm.models.towers import AUDIO_TOWERS, VIDEO_TOWERS
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class SoftPrompt:
 
     Attributes:
         rows: One tensor `(positions, width)` a row, in the order audio, video, fusion; zero positions without media.
-        losses: Auxiliary losses by name.
+        losses: Auxiliary losses of adapters and fusion, as `<block>/<name>`.
     """
 
     rows: list[torch.Tensor]
@@ -109,23 +109,25 @@ class AVEncoder(nn.Module):
             has_video: Which rows have picture.
         """
         parts: list[list[torch.Tensor]] = [[] for _ in has_audio]
+        losses: dict[str, torch.Tensor] = {}
         audio_rows = [row for row, present in enumerate(has_audio) if present]
         video_rows = [row for row, present in enumerate(has_video) if present]
         if audio_rows:
             audio, audio_mask = _encode(self.audio_tower, input_features, input_features_mask, audio_rows)
             audio = self._standardised("audio_states", audio, audio_mask)
-            _hand_out(parts, audio_rows, self._standardised("audio_tokens", self.audio_adapter(audio, audio_mask)))
+            tokens = _tokens("audio_adapter", self.audio_adapter(audio, audio_mask), losses)
+            _hand_out(parts, audio_rows, self._standardised("audio_tokens", tokens))
         if video_rows:
             video, video_mask = _encode(self.video_tower, pixel_values_videos, video_frame_mask, video_rows)
             video = self._standardised("video_states", video, video_mask)
-            _hand_out(parts, video_rows, self._standardised("video_tokens", self.video_adapter(video, video_mask)))
-        losses: dict[str, torch.Tensor] = {}
+            tokens = _tokens("video_adapter", self.video_adapter(video, video_mask), losses)
+            _hand_out(parts, video_rows, self._standardised("video_tokens", tokens))
         both = [row for row in audio_rows if has_video[row]]
         if both:
             in_audio, in_video = ([rows.index(row) for row in both] for rows in (audio_rows, video_rows))
             fused = self.fusion(audio[in_audio], audio_mask[in_audio], video[in_video], video_mask[in_video])
-            _hand_out(parts, both, self._standardised("fusion_tokens", fused.tokens))
-            losses = fused.losses
+            tokens = _tokens("fusion", fused, losses)
+            _hand_out(parts, both, self._standardised("fusion_tokens", tokens))
         empty = next(self.audio_adapter.parameters()).new_zeros(0, self.width)
         return SoftPrompt([torch.cat(row) if row else empty for row in parts], losses)
 
@@ -144,6 +146,16 @@ def _encode(
         raise EmoError(f"rows {rows} have a modality, but its tensors are missing", fix="pass the tensor and its mask")
     with torch.set_grad_enabled(torch.is_grad_enabled() and not is_frozen(tower)):
         return tower(inputs[rows], mask[rows])
+
+
+def _tokens(
+    block: str, encoded: torch.Tensor | AdapterOutput | FusionOutput, losses: dict[str, torch.Tensor]
+) -> torch.Tensor:
+    """Return a block's tokens, and enter its losses."""
+    if isinstance(encoded, torch.Tensor):
+        return encoded
+    losses |= {f"{block}/{name}": loss for name, loss in encoded.losses.items()}
+    return encoded.tokens
 
 
 def _hand_out(parts: list[list[torch.Tensor]], rows: list[int], tokens: torch.Tensor) -> None:

@@ -34,11 +34,12 @@ if TYPE_CHECKING:
 ENCODER_BLOCKS = ("audio_tower", "video_tower", "audio_adapter", "video_adapter", "fusion")
 BLOCKS = (*ENCODER_BLOCKS, "decoder")
 MEDIA_KEYS = ("input_features", "input_features_mask", "pixel_values_videos", "video_frame_mask")
+SOFT_PROMPTS = "soft_prompts"  # in place of media: what the encoder made of them
 
 
 @dataclass
 class EmoModelOutput(BaseModelOutputWithPast):
-    """Decoder states plus `aux_losses`, the fusion block's losses by name."""
+    """Decoder states plus `aux_losses`, the encoder's own losses by name."""
 
     aux_losses: dict[str, torch.Tensor] | None = None
 
@@ -121,6 +122,7 @@ class EmoModel(EmoPreTrainedModel):
         input_features_mask: torch.Tensor | None = None,
         pixel_values_videos: torch.Tensor | None = None,
         video_frame_mask: torch.Tensor | None = None,
+        soft_prompts: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> EmoModelOutput:
         """Fill the soft prompt in and run the decoder.
@@ -135,12 +137,14 @@ class EmoModel(EmoPreTrainedModel):
             input_features_mask: `(batch, steps)` or `(batch, samples)`.
             pixel_values_videos: `(batch, frames, 3, height, width)`.
             video_frame_mask: `(batch, frames)`.
+            soft_prompts: `(batch, longest soft prompt, width)` in place of media, zeros behind a row's own: what
+                `av_encoder` made of them before. For a frozen encoder, which need not see a clip twice.
             kwargs: Passed on to the decoder.
         """
         media = dict(
             zip(MEDIA_KEYS, (input_features, input_features_mask, pixel_values_videos, video_frame_mask), strict=True)
         )
-        given = [name for name, value in media.items() if value is not None]
+        given = [name for name, value in {**media, SOFT_PROMPTS: soft_prompts}.items() if value is not None]
         prefill = past_key_values is None or past_key_values.get_seq_length() == 0
         if given and (input_ids is None or not prefill):
             raise EmoError(
@@ -150,7 +154,9 @@ class EmoModel(EmoPreTrainedModel):
         losses: dict[str, torch.Tensor] = {}
         if inputs_embeds is None:
             inputs_embeds = self.get_input_embeddings()(input_ids)  # (batch, length, width)
-        if input_ids is not None and prefill:
+        if soft_prompts is not None and input_ids is not None:
+            inputs_embeds = self._insert_soft_prompts(input_ids, inputs_embeds, soft_prompts)
+        elif input_ids is not None and prefill:
             inputs_embeds, losses = self._insert_media(input_ids, inputs_embeds, media)
         out = self.language_model(
             attention_mask=attention_mask,
@@ -169,9 +175,23 @@ class EmoModel(EmoPreTrainedModel):
         if not any(has_audio) and not any(has_video):
             return embeds, {}
         soft = self.av_encoder(*(media[name] for name in MEDIA_KEYS), has_audio=has_audio, has_video=has_video)
+        return self._fill_pads(input_ids, embeds, torch.cat(soft.rows)), soft.losses
+
+    def _insert_soft_prompts(self, input_ids: torch.Tensor, embeds: torch.Tensor, soft: torch.Tensor) -> torch.Tensor:
+        """Put soft prompts that were made before in the place of the pads; raise when they do not belong together."""
+        wanted = (input_ids == self.config.av_pad_token_id).sum(dim=1)  # (batch,)
+        given = soft.any(dim=-1).sum(dim=1)
+        if len(soft) != len(input_ids) or not torch.equal(wanted, given):
+            raise EmoError(
+                f"soft prompts of {given.tolist()} positions, the rows have {wanted.tolist()} pads",
+                fix="give one soft prompt a row, zeros behind it, made from the same media as the ids",
+            )
+        return self._fill_pads(input_ids, embeds, soft[soft.any(dim=-1)])
+
+    def _fill_pads(self, input_ids: torch.Tensor, embeds: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        """Put `values` (pads of all rows, width) in the place of the pads."""
         pads = (input_ids == self.config.av_pad_token_id).unsqueeze(-1)  # (batch, length, 1)
-        values = torch.cat(soft.rows).to(embeds.device, embeds.dtype)  # (pads of all rows, width)
-        return embeds.masked_scatter(pads, values), soft.losses
+        return embeds.masked_scatter(pads, values.to(embeds.device, embeds.dtype))
 
     def modalities(
         self, input_ids: torch.Tensor, media: Mapping[str, torch.Tensor | None]
@@ -259,7 +279,7 @@ class EmoForConditionalGeneration(EmoPreTrainedModel, GenerationMixin):
         prepare: Any = super().prepare_inputs_for_generation  # type: ignore[misc]
         inputs = prepare(*args, is_first_iteration=is_first_iteration, **kwargs)
         if not is_first_iteration and kwargs.get("use_cache", True):
-            for name in MEDIA_KEYS:
+            for name in (*MEDIA_KEYS, SOFT_PROMPTS):
                 inputs.pop(name, None)
         return inputs
 
@@ -275,6 +295,7 @@ class EmoForConditionalGeneration(EmoPreTrainedModel, GenerationMixin):
         input_features_mask: torch.Tensor | None = None,
         pixel_values_videos: torch.Tensor | None = None,
         video_frame_mask: torch.Tensor | None = None,
+        soft_prompts: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         logits_to_keep: int | torch.Tensor = 0,
         **kwargs: Any,
@@ -294,6 +315,7 @@ class EmoForConditionalGeneration(EmoPreTrainedModel, GenerationMixin):
             input_features_mask=input_features_mask,
             pixel_values_videos=pixel_values_videos,
             video_frame_mask=video_frame_mask,
+            soft_prompts=soft_prompts,
             **kwargs,
         )
         keep = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep

@@ -30,6 +30,7 @@ from emollm.train.targets import ask, lesson, teachable
 
 MODALITIES: tuple[Modality, ...] = ("audio", "video", "text")
 IGNORED = -100  # label of positions without loss
+Pair = tuple[Example, StoredClip]
 
 
 @dataclass(frozen=True)
@@ -66,15 +67,31 @@ class Collator:
         Raises:
             EmoError: No clip of the batch can be decoded, or an example is longer than `max_length`.
         """
-        pairs = [(example, clip) for row in rows for example, clip in self.resolved(Example(**row))]
+        pairs = self.pairs(rows)
+        return {**self.texts([example for example, _ in pairs]), **self.media(pairs)}
+
+    def pairs(self, rows: Sequence[dict[str, Any]]) -> list[Pair]:
+        """Return examples and clips of the rows whose clip can be decoded.
+
+        Raises:
+            EmoError: There are none.
+        """
+        pairs = [pair for row in rows for pair in self.resolved(Example(**row))]
         if not pairs:
             raise EmoError("no clip of this batch can be decoded", fix="run `emollm validate` on the recipe")
-        batch = self._pad_rows([self.tokens_of(example) for example, _ in pairs])
+        return pairs
+
+    def texts(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
+        """Return `input_ids`, `attention_mask` and `labels`, each `(batch, length)`."""
+        return self._pad_rows([self.tokens_of(example) for example in examples])
+
+    def media(self, pairs: Sequence[Pair]) -> dict[str, torch.Tensor]:
+        """Return the media tensors, aligned with rows."""
         media = self.processor(
             audio=[_sound(example, clip) for example, clip in pairs],
             videos=[_pictures(example, clip) for example, clip in pairs],
         )
-        return {**batch, **media}
+        return dict(media)
 
     def length_of(self, example: Example) -> int:
         """Return the length of an example in tokens, soft prompt included (at most: a file may lack a stream)."""
@@ -111,7 +128,7 @@ class Collator:
         prompt = self.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         return prompt, escape(answer_string(taught.answer, taught.task), self.special_tokens)
 
-    def resolved(self, example: Example) -> Iterator[tuple[Example, StoredClip]]:
+    def resolved(self, example: Example) -> Iterator[Pair]:
         """Yield the example as its file allows (a stream may be missing or empty) with its clip; nothing if it is bad."""
         clip = self.clips[example.record]
         if clip is None:

@@ -28,7 +28,6 @@ from emollm.models.adapters import Standardise
 from emollm.models.modeling import MEDIA_KEYS, EmoForConditionalGeneration
 from emollm.records import Modality, Record
 from emollm.train.collate import Collator
-from emollm.train.examples import Example
 
 MIN_COUNT, MAX_PHRASES = 10, 256  # a phrase that is rarer teaches nothing
 MEDIA_MODALITIES: tuple[Modality, ...] = ("audio", "video")
@@ -97,8 +96,8 @@ class CueCollator:
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Return the inputs of `CueReader`."""
         records = self.collator.records
-        pairs = [pair for row in rows for pair in self.collator.resolved(Example(**row))]
-        batch = self.collator(rows)
+        pairs = self.collator.pairs(rows)
+        batch = {**self.collator.texts([example for example, _ in pairs]), **self.collator.media(pairs)}
         del batch["labels"]
         shown = [self.phrases.shown_by(records[example.record], example.present) for example, _ in pairs]
         return {**batch, "cue_labels": torch.stack(shown)}

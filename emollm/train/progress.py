@@ -5,8 +5,8 @@ One row is written for each time the trainer logs:
     {"step": 40, "stage": "full", "stage_step": 40, "epoch": 0.31, "loss": 2.1, "learning_rate": 0.001, "grad_norm": 0.9,
      "token_accuracy": 0.51, "samples_per_s": 88.0, "seconds": 14.5}
 
-`step` counts over all stages, `epoch` within the stage. The last row of a stage may hold `dev_loss`. A loss that is no number stops the
-run: nothing that follows would be of use.
+`step` counts over all stages, `epoch` within the stage; the encoder's own losses stand as `aux/<block>/<name>`. The last row of a stage
+may hold `dev_loss`. A loss that is no number stops the run: nothing that follows would be of use.
 """
 
 from __future__ import annotations
@@ -90,7 +90,11 @@ class StageProgress(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         """Write a row and show it; the trainer's closing summary is no row."""
-        numbers = {_RENAMED[key]: round(value, _DIGITS) for key, value in (logs or {}).items() if key in _RENAMED}
+        numbers = {
+            _RENAMED.get(key, key): round(value, _DIGITS)
+            for key, value in (logs or {}).items()
+            if key in _RENAMED or key.startswith("aux/")
+        }
         if not state.is_world_process_zero or not {"loss", "dev_loss"} & set(numbers):
             return
         if not math.isfinite(numbers.get("loss", 0.0)):

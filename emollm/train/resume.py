@@ -38,7 +38,7 @@ def finished_stages(recipe: Recipe, folder: Path) -> int:
         raise ConfigError(
             "resume=auto with several processes", fix="go on in one process, or start anew under another name"
         )
-    before = load_recipe(folder / "config.yaml")
+    before: Recipe = load_recipe(folder / "config.yaml")
     here, there = (one.model_dump(exclude=set(FREE)) for one in (recipe, before))
     different = [key for key in here if here[key] != there[key]]
     if different:

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,26 +27,31 @@ from rich.console import Console
 from transformers import PrinterCallback, Trainer, set_seed
 from transformers.trainer_utils import SaveStrategy
 from transformers.utils.logging import disable_progress_bar
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig
 
 from emollm.config import Recipe, Stage, dump_recipe
 from emollm.errors import EmoError
+from emollm.models.encoder import is_frozen
 from emollm.models.loading import cast_weights
 from emollm.models.modeling import BLOCKS, EmoForConditionalGeneration, parameters_by_block
 from emollm.models.processor import EmoProcessor
 from emollm.records import Record, read_records
 from emollm.run import Run
+from emollm.train.arguments import trainer_arguments, use_bfloat16
+from emollm.train.auxiliary import AnswerTrainer
+from emollm.train.backbone import Backbone, backbone_of
 from emollm.train.blocks import check_blocks, check_world_size, fingerprints
 from emollm.train.citations import citations
 from emollm.train.clips import ClipMemory, ClipReader
 from emollm.train.collate import Collator, texts_to_learn
 from emollm.train.examples import Plan, plan_dev, plan_stage
 from emollm.train.fused_head import labels_only
-from emollm.train.native import NativeBackbone
+from emollm.train.omni import collator_class, merged
 from emollm.train.perceive import CueCollator, CueReader, gather_statistics, phrases_of
 from emollm.train.plot import plot_loss
 from emollm.train.progress import StageProgress
 from emollm.train.resume import finished_stages, load_stage, reopen, save_stage, steps_of
+from emollm.train.soft_prompts import SoftPromptCollator
 
 MAX_SIDE_PX = 512  # as pictures are decoded at inference, before they are brought to the tower's size
 FINAL = "final"
@@ -68,7 +74,7 @@ class Session:
 
     recipe: Recipe
     run: Run
-    backbone: NativeBackbone
+    backbone: Backbone
     processor: EmoProcessor
     train: Collator
     dev: Collator | None
@@ -133,6 +139,7 @@ def train_stage(
     model.set_trainable(modes)
     set_dtypes(model, modes, use_bfloat16(recipe))
     before = fingerprints(model)
+    collate = partial(batches, recipe, stage, model)
     trained: Any = with_lora(model, stage, session.backbone) if stage.lora else model
     trainer = make_trainer(
         session,
@@ -140,6 +147,7 @@ def train_stage(
         stage,
         trainer_arguments(recipe, stage, run.checkpoints / stage.name, len(plan.examples), seed),
         dataset(plan),
+        collate(collator),
     )
     check_world_size(world_size, trainer.accelerator.num_processes)
     per_step = stage.batch_size * stage.gradient_accumulation * world_size
@@ -159,21 +167,36 @@ def train_stage(
     session.steps += trainer.state.global_step
     gather_statistics(model, False)
     if session.dev is not None:
-        results[f"{stage.name}: dev loss"] = dev_loss(session, trainer, stage)
+        results[f"{stage.name}: dev loss"] = dev_loss(session, trainer, stage, collate)
     model = finish(trained, stage, run.checkpoints / stage.name, index + 1 < len(recipe.stages), session.processor)
     check_blocks(before, fingerprints(model), modes, stage.name)
     return model
 
 
+def batches(
+    recipe: Recipe, stage: Stage, model: EmoForConditionalGeneration, collator: Collator
+) -> Collator | SoftPromptCollator:
+    """Return what makes a stage's batches: clips that a frozen encoder sees are encoded once, where there is room."""
+    room_gb = recipe.data.soft_prompt_memory_gb
+    if room_gb and stage.objective == "answers" and is_frozen(model.model.av_encoder):
+        return SoftPromptCollator(collator, model, room_gb)
+    return collator
+
+
 def make_trainer(
-    session: Session, model: EmoForConditionalGeneration, stage: Stage, args: SFTConfig, data: Dataset
+    session: Session,
+    model: EmoForConditionalGeneration,
+    stage: Stage,
+    args: SFTConfig,
+    data: Dataset,
+    collate: Collator | SoftPromptCollator,
 ) -> Trainer:
     """Return the trainer of a stage's objective: TRL's for answers, transformers' for cues."""
     if stage.objective == "answers":
-        return SFTTrainer(
+        return AnswerTrainer(
             model=model,
             args=args,
-            data_collator=session.train,
+            data_collator=collate,
             train_dataset=data,
             processing_class=session.processor,
         )
@@ -205,11 +228,11 @@ def load_records(paths: Sequence[str], limit: int | None = None) -> list[Record]
 
 def build_model(
     recipe: Recipe, records: Sequence[Record]
-) -> tuple[NativeBackbone, EmoForConditionalGeneration, EmoProcessor]:
+) -> tuple[Backbone, EmoForConditionalGeneration, EmoProcessor]:
     """Make the model and its processor; fresh weights follow from the recipe's seed."""
     tasks = list(dict.fromkeys(name for stage in recipe.stages for name in stage.tasks))
     set_seed(recipe.seed)
-    backbone = NativeBackbone(recipe.model, lambda: texts_to_learn(records, tasks))
+    backbone = backbone_of(recipe, lambda: texts_to_learn(records, tasks))
     return backbone, backbone.build_model("float32"), backbone.build_processor()
 
 
@@ -222,58 +245,7 @@ def make_collator(recipe: Recipe, records: Sequence[Record], processor: EmoProce
         sample_rate_hz=processor.feature_extractor.sampling_rate,
         frame_size=processor.frame_size,
     )
-    return Collator(records, ClipMemory(records, reader, recipe.data.media_memory_gb), processor)
-
-
-def trainer_arguments(recipe: Recipe, stage: Stage, folder: Path, n_examples: int, seed: int) -> SFTConfig:
-    """Translate a stage into TRL's arguments.
-
-    The plan is in training order and holds all epochs, so the trainer reads it once, from front to back. Preparation of the data set,
-    removal of columns and the length limit are TRL's and would take the media away or cut answers: the collator does all of it.
-    """
-    per_step = stage.batch_size * stage.gradient_accumulation
-    steps = -(-n_examples // (per_step * int(os.environ.get("WORLD_SIZE", "1"))))
-    return SFTConfig(
-        output_dir=str(folder),
-        num_train_epochs=1,
-        per_device_train_batch_size=stage.batch_size,
-        per_device_eval_batch_size=stage.batch_size,
-        gradient_accumulation_steps=stage.gradient_accumulation,
-        learning_rate=stage.learning_rate,
-        lr_scheduler_type=stage.lr_scheduler,
-        warmup_steps=round(stage.warmup_ratio * steps),
-        weight_decay=stage.weight_decay,
-        max_grad_norm=stage.max_grad_norm,
-        label_smoothing_factor=stage.label_smoothing,
-        optim="adamw_torch_fused",
-        gradient_checkpointing=stage.gradient_checkpointing,
-        bf16=use_bfloat16(recipe),
-        use_cpu=not torch.cuda.is_available(),
-        train_sampling_strategy="sequential",
-        dataset_kwargs={"skip_prepare_dataset": True},
-        remove_unused_columns=False,
-        max_length=None,
-        dataloader_num_workers=0,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        ddp_find_unused_parameters=True,  # a batch may lack a modality
-        logging_steps=max(1, min(10, steps // 50)),
-        logging_first_step=True,
-        logging_nan_inf_filter=False,  # it would write 0 in place of a loss that is no number
-        disable_tqdm=True,
-        report_to="none",
-        eval_strategy="no",
-        save_strategy="no" if recipe.save.every_steps is None else "steps",
-        save_steps=recipe.save.every_steps or 500,
-        save_total_limit=recipe.save.keep,
-        seed=seed,
-    )
-
-
-def use_bfloat16(recipe: Recipe) -> bool:
-    """Tell whether the forward pass runs in bfloat16: by default only on a GPU that has it."""
-    if recipe.precision == "auto":
-        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    return recipe.precision == "bfloat16"
+    return collator_class(processor)(records, ClipMemory(records, reader, recipe.data.media_memory_gb), processor)
 
 
 def set_dtypes(model: EmoForConditionalGeneration, modes: dict[str, str], bfloat16: bool) -> None:
@@ -283,7 +255,7 @@ def set_dtypes(model: EmoForConditionalGeneration, modes: dict[str, str], bfloat
             cast_weights(module, torch.bfloat16 if bfloat16 and modes[name] != "full" else torch.float32)
 
 
-def with_lora(model: EmoForConditionalGeneration, stage: Stage, backbone: NativeBackbone) -> PeftModel:
+def with_lora(model: EmoForConditionalGeneration, stage: Stage, backbone: Backbone) -> PeftModel:
     """Put LoRA on the decoder; blocks that train in full beside it go into `modules_to_save`, else PEFT loses them, silently."""
     if stage.lora is None:
         raise ValueError(f"stage {stage.name!r} has no LoRA settings")
@@ -309,7 +281,7 @@ def finish(
         if is_main_process():
             trained.save_pretrained(str(folder))
             processor.save_pretrained(str(folder))
-        model: EmoForConditionalGeneration = trained.merge_and_unload()
+        model: EmoForConditionalGeneration = merged(trained, folder)
     else:
         model = trained
         if goes_on and is_main_process():
@@ -318,7 +290,7 @@ def finish(
     return model
 
 
-def dev_loss(session: Session, trainer: Trainer, stage: Stage) -> float:
+def dev_loss(session: Session, trainer: Trainer, stage: Stage, collate: Callable[[Collator], Any]) -> float:
     """Return the loss over the dev records, nothing dropped."""
     collator = session.dev
     if collator is None:
@@ -328,7 +300,7 @@ def dev_loss(session: Session, trainer: Trainer, stage: Stage) -> float:
     if not plan.examples:
         raise EmoError(f"no dev record teaches a task of stage {stage.name!r}", fix="take data.dev out, or mend it")
     trainer.data_collator = (
-        CueCollator(collator, trainer.model.phrases) if isinstance(trainer.model, CueReader) else collator
+        CueCollator(collator, trainer.model.phrases) if isinstance(trainer.model, CueReader) else collate(collator)
     )
     with labels_only():
         loss = trainer.evaluate(dataset(plan))["eval_loss"]

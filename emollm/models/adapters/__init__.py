@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emollm.models.adapters.base import Adapter, FrameAdapter
+from emollm.models.adapters.base import Adapter, AdapterOutput, FrameAdapter
 from emollm.models.adapters.linear import Linear
 from emollm.models.adapters.qformer import QFormer
 from emollm.models.adapters.resampler import Resampler
@@ -15,4 +15,4 @@ if TYPE_CHECKING:
 
 ADAPTERS: Mapping[str, type[Adapter]] = {"linear": Linear, "qformer": QFormer, "resampler": Resampler}
 
-__all__ = ["ADAPTERS", "Adapter", "FrameAdapter", "Standardise"]
+__all__ = ["ADAPTERS", "Adapter", "AdapterOutput", "FrameAdapter", "Standardise"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from torch import nn
@@ -12,6 +13,19 @@ if TYPE_CHECKING:
     import torch
 
 FRAME_STD, PLACE_STD = 0.3, 1.0
+
+
+@dataclass(frozen=True)
+class AdapterOutput:
+    """What an adapter with losses of its own gives back.
+
+    Attributes:
+        tokens: Soft-prompt positions `(batch, queries, width)`.
+        losses: Auxiliary losses by name, already weighted; every trainer adds them.
+    """
+
+    tokens: torch.Tensor
+    losses: dict[str, torch.Tensor]
 
 
 class Adapter(nn.Module, ABC):
@@ -26,8 +40,8 @@ class Adapter(nn.Module, ABC):
     citation: ClassVar[str]
 
     @abstractmethod
-    def forward(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Map `(batch, steps, in_width)` and its mask `(batch, steps)` to `(batch, queries, out_width)`.
+    def forward(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor | AdapterOutput:
+        """Map `(batch, steps, in_width)` and its mask `(batch, steps)` to `(batch, queries, out_width)`, with losses if it has any.
 
         A row whose mask is all False must give finite values and finite gradients.
         """
@@ -66,8 +80,9 @@ class FrameAdapter(nn.Module, OwnStart):
         init.normal_(self.frame_positions.weight, std=FRAME_STD)
         init.normal_(self.place_positions.weight, std=PLACE_STD)
 
-    def forward(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def forward(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor | AdapterOutput:
         """Map the states of the frames, `(batch, frames * tokens, width)`, to the adapter's positions."""
         frames = self.frame_positions.weight[: states.shape[1] // self.tokens_per_frame]  # (frames, width)
         positions = (frames[:, None] + self.place_positions.weight).flatten(0, 1)  # (frames * tokens, width)
-        return self.adapter(states + positions.to(states.dtype), mask)
+        encoded: torch.Tensor | AdapterOutput = self.adapter(states + positions.to(states.dtype), mask)
+        return encoded

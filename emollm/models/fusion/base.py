@@ -18,8 +18,7 @@ class FusionOutput:
 
     Attributes:
         tokens: Soft-prompt positions `(batch, queries, width)`.
-        losses: Auxiliary losses by name, already weighted. The model's own `forward(labels=...)` adds them; TRL's
-            fused language-model head does not see them, so a trainer that uses it has to add them itself.
+        losses: Auxiliary losses by name, already weighted; every trainer adds them.
     """
 
     tokens: torch.Tensor
