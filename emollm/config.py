@@ -1,18 +1,20 @@
 """Recipes: one YAML file that describes a training run, read strictly.
 
     recipe = load_recipe("tiny/sft", ["stages.0.epochs=2", "data=my.jsonl"])
+    recipe = load_recipe("tiny/grpo", ["beta=0"], GrpoRecipe)
 
 A recipe is a path, else the name of one that ships with emollm. Dotted overrides follow: list items by index, values in YAML.
 Unknown keys, doubled keys and wrong values are refused, all at once, each with its place and the nearest key that exists.
 
-This file holds the schema of supervised training (its `model` section is in `emollm/config_model.py`) and needs no torch: whether a hub
-name or a records file is really there is `emollm validate`'s business. `emollm/config_yaml.py` reads YAML and overrides.
+This file holds what all recipes share and the schema of supervised training (`emollm/config_model.py`: the `model` section,
+`emollm/config_grpo.py`: recipes with `method: grpo`). None of it needs torch: whether a hub name or a records file is really there is
+`emollm validate`'s business. `emollm/config_yaml.py` reads YAML and overrides.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar, cast
 
 import yaml
 from pydantic import BeforeValidator, Field, model_validator
@@ -26,14 +28,14 @@ from emollm.prompts import TASKS
 Frozen = Literal["frozen", "full"]
 
 
-def _as_list(value: Any) -> Any:
+def as_list(value: Any) -> Any:
     """Let one path stand for a list of one; strict mode wants a tuple."""
     if isinstance(value, str):
         return (value,)
     return tuple(value) if isinstance(value, list) else value
 
 
-Paths = Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)]
+Paths = Annotated[tuple[str, ...], BeforeValidator(as_list), Field(min_length=1)]
 
 # ---------------------------------------------------------------- data and stages
 
@@ -49,6 +51,8 @@ class Data(Section):
     """Use only the first so many training records."""
     media_memory_gb: Annotated[float, Field(ge=0)] = 4.0
     """Memory for decoded clips, so that they need not be decoded again."""
+    soft_prompt_memory_gb: Annotated[float, Field(ge=0)] = 0.0
+    """Memory for soft prompts, so that stages with a frozen encoder encode a clip once."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that decode media; 0 decodes in the training process."""
 
@@ -164,8 +168,8 @@ class Save(Section):
     """Number format of the finished model."""
 
 
-class Recipe(Section):
-    """A training run: `emollm sft RECIPE`."""
+class Training(Section):
+    """What the recipes of all methods share."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     """Name of the run and of its folder."""
@@ -173,15 +177,26 @@ class Recipe(Section):
     model: Model
     data: Data
     modality_dropout: ModalityDropout = ModalityDropout()
-    stages: Annotated[tuple[Stage, ...], BeforeValidator(_as_list), Field(min_length=1)]
-    """Stages in order; each starts from the model that the one before left."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the forward pass; auto: bfloat16 on a GPU, float32 on a CPU."""
     save: Save = Save()
     resume: Literal["never", "auto"] = "never"
-    """auto: go on with the run of that name after its last finished stage; never: refuse a run folder that exists."""
+    """auto: go on with the run of that name where it was cut; never: refuse a run folder that exists."""
     output: str = "runs"
     """Folder of the run folders."""
+
+    @property
+    def folder(self) -> Path:
+        """The run folder: `output/name`."""
+        return Path(self.output) / self.name
+
+
+class Recipe(Training):
+    """A supervised training run: `emollm sft RECIPE`."""
+
+    method: Literal["sft"] = "sft"
+    stages: Annotated[tuple[Stage, ...], BeforeValidator(as_list), Field(min_length=1)]
+    """Stages in order; each starts from the model that the one before left."""
 
     @model_validator(mode="after")
     def _stage_names(self) -> Self:
@@ -193,26 +208,37 @@ class Recipe(Section):
             raise ValueError("`model.adapter.standardise` does nothing without a stage whose `objective` is cues")
         return self
 
-    @property
-    def folder(self) -> Path:
-        """The run folder: `output/name`."""
-        return Path(self.output) / self.name
+
+Kind = TypeVar("Kind", bound=Training)
 
 
-def load_recipe(argument: str | Path, overrides: tuple[str, ...] | list[str] = ()) -> Recipe:
+def load_recipe(
+    argument: str | Path,
+    overrides: tuple[str, ...] | list[str] = (),
+    kind: type[Kind] = Recipe,  # type: ignore[assignment]  # https://github.com/python/mypy/issues/3737
+) -> Kind:
     """Read a recipe, apply overrides and check it.
 
     Args:
         argument: Path of a YAML file, else the name of a recipe that ships with emollm (`tiny/sft`).
         overrides: `key=value` with dotted keys (`stages.0.epochs=2`); `data=FILE` is short for `data.train=[FILE]`.
+        kind: Kind of recipe that the caller can run; `Training` takes any.
 
     Raises:
-        ConfigError: Everything that is wrong, each problem with file, line and key.
+        ConfigError: Everything that is wrong, each problem with file, line and key; or the recipe is of another kind.
     """
     file = YamlFile.read(find_recipe(argument))
     file.shorten("data", "train")
     file.override(overrides)
-    return validate(Recipe, file)
+    from emollm.config_grpo import GrpoRecipe  # it builds on this file
+
+    method = str(file.tree.get("method", "sft"))
+    kinds: dict[str, type[Training]] = {"sft": Recipe, "grpo": GrpoRecipe}
+    if method not in kinds:
+        raise ConfigError(f"`method` is {method!r}", str(argument), f"known: {', '.join(kinds)}")
+    if not issubclass(kinds[method], kind):
+        raise ConfigError(f"this recipe is for `emollm {method}`", str(argument), f"run: emollm {method} {argument}")
+    return cast("Kind", validate(kinds[method], file))
 
 
 def find_recipe(argument: str | Path) -> Path:
@@ -240,7 +266,7 @@ def recipe_names() -> list[str]:
     return sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.yaml"))
 
 
-def dump_recipe(recipe: Recipe) -> str:
+def dump_recipe(recipe: Training) -> str:
     """Return the whole recipe, defaults included, as YAML that `load_recipe` reads back to an equal one."""
     text: str = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
     return text

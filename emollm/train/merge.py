@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import PeftModel
 from transformers import set_seed
 
-from emollm.config import Recipe, load_recipe
+from emollm.config import Recipe, Training, load_recipe
+from emollm.config_grpo import GrpoRecipe
 from emollm.errors import ConfigError
 from emollm.models.build import build
 from emollm.models.loading import cast_weights, load
 from emollm.models.modeling import EmoForConditionalGeneration
+from emollm.models.omni import family_of
+from emollm.models.omni.loading import load_omni_processor
 from emollm.models.processor import EmoProcessor
 from emollm.train.native import spec_of
 
@@ -67,14 +71,16 @@ def with_adapter(folder: Path) -> tuple[PeftModel, EmoProcessor]:
     if not (run / "config.yaml").is_file():
         fix = "leave the adapter where `emollm sft` wrote it: RUN/checkpoints/STAGE, beside RUN/config.yaml"
         raise ConfigError("the adapter does not lie in its run folder, so its base model is unknown", str(folder), fix)
-    recipe = load_recipe(run / "config.yaml")
-    processor = EmoProcessor.from_pretrained(str(folder))
+    recipe: Any = load_recipe(run / "config.yaml", kind=Training)
+    processor = load_omni_processor(folder) if family_of(folder) else EmoProcessor.from_pretrained(str(folder))
     base = _base(recipe, folder, processor)
     return PeftModel.from_pretrained(base, str(folder)), processor
 
 
-def _base(recipe: Recipe, folder: Path, processor: EmoProcessor) -> EmoForConditionalGeneration:
+def _base(recipe: Recipe | GrpoRecipe, folder: Path, processor: EmoProcessor) -> EmoForConditionalGeneration:
     """Return the model that the stage of this adapter started from."""
+    if isinstance(recipe, GrpoRecipe):
+        return load(recipe.start)[0]
     stages = [stage.name for stage in recipe.stages]
     if folder.name not in stages:
         raise ConfigError(f"the run has no stage {folder.name!r}", str(folder), f"its stages: {', '.join(stages)}")

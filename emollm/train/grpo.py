@@ -1,0 +1,330 @@
+"""Group relative policy optimisation: `emollm grpo RECIPE`. A model samples answers to a clip, and learns from what they earn.
+
+    records -> plan (rollouts.py) -> answers, G to a clip -> rewards (emollm/rewards) -> TRL's GRPOTrainer -> checkpoints/final
+
+Method: Shao et al. 2024, https://arxiv.org/abs/2402.03300; on emotion, AffectGPT-R1, https://arxiv.org/abs/2508.01318. Towers are
+frozen and run once a clip (`multimodal_rl.py`), adapters and fusion train in full or not, the decoder in full or by LoRA, which is merged
+at the end.
+
+The loop (sampling, advantages, loss, optimiser, several processes) is TRL's. Several GPUs: start with torchrun. A run that was cut goes on
+from its last saved step (`save.every_steps`, `resume=auto`) exactly as it would have gone. Does not: sample with vLLM, or train towers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from rich.console import Console
+from transformers import PrinterCallback
+from transformers.trainer_utils import get_last_checkpoint
+from transformers.utils.logging import disable_progress_bar
+from trl import GRPOConfig
+
+from emollm.config import dump_recipe, load_recipe
+from emollm.config_grpo import FINAL, STAGE, GrpoRecipe
+from emollm.errors import ConfigError
+from emollm.models.modeling import EmoForConditionalGeneration, parameters_by_block
+from emollm.models.processor import EmoProcessor
+from emollm.paths import whole_file
+from emollm.records import Record
+from emollm.rewards.loading import Rewards, load_rewards
+from emollm.run import Run
+from emollm.train.arguments import use_bfloat16
+from emollm.train.backbone import Backbone
+from emollm.train.blocks import check_blocks, check_world_size, fingerprints
+from emollm.train.citations import citations
+from emollm.train.examples import Plan
+from emollm.train.fused_head import labels_only
+from emollm.train.multimodal_rl import MultimodalGRPOTrainer, TowerMemory, reference_of, unsampled
+from emollm.train.policy_progress import PolicyProgress, plot_policy
+from emollm.train.rollouts import Judge, Prompts, plan_rollouts
+from emollm.train.sft import (
+    build_model,
+    dataset,
+    finish,
+    is_main_process,
+    load_records,
+    make_collator,
+    report_left_out,
+    save,
+    set_dtypes,
+    with_lora,
+)
+from emollm.train.targets import labels_of
+
+FREE = ("resume", "name", "output")  # what may differ between two parts of a run
+GRPO = """@article{shao2024deepseekmath,
+  title={{DeepSeekMath}: Pushing the Limits of Mathematical Reasoning in Open Language Models},
+  author={Shao, Zhihong and Wang, Peiyi and Zhu, Qihao and Xu, Runxin and Song, Junxiao and Zhang, Mingchuan and others},
+  journal={arXiv preprint arXiv:2402.03300}, year={2024}
+}"""
+
+
+def train(recipe: GrpoRecipe) -> Path:
+    """Run a recipe and return its run folder.
+
+    Raises:
+        EmoError: Records, rewards, model or recipe are wrong, or the run did not train what it should.
+    """
+    console = Console(stderr=True, quiet=not is_main_process())
+    disable_progress_bar()
+    records = load_records(recipe.data.train, recipe.data.limit)
+    rewards = load_rewards(recipe.rewards, records)
+    backbone, model, processor = build_model(recipe.as_sft, records)
+    if not isinstance(model, EmoForConditionalGeneration):
+        raise ConfigError("an omni backbone cannot be trained by rewards yet", recipe.start, "give a model of ours")
+    prompts = Prompts(make_collator(recipe.as_sft, records, processor), recipe.asked)
+    checkpoint = last_checkpoint(recipe)
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    plan = plan_rollouts(recipe, prompts, world_size)
+    check_length(recipe, model, plan)
+    run = open_run(recipe, checkpoint)
+
+    report_left_out(console, recipe.name, plan)
+    console.print(f"{len(records)} records, {', '.join(rewards.names)}, run folder {run.folder}")
+    prompts.clips.fill((example.record for example in plan.examples), recipe.data.workers)
+    started = time.perf_counter()
+    model = learn(recipe, run, model, backbone, prompts, rewards, plan, checkpoint, console)
+    if is_main_process():
+        results = {
+            "steps": steps_of(recipe, plan, world_size),
+            "hours": round((time.perf_counter() - started) / 3600, 3),
+            **{f"left out, {reason}": count for reason, count in plan.left_out.items() if count},
+            "clips that cannot be decoded": len(prompts.clips.bad),
+            **_last_rewards(run),
+        }
+        save(model, processor, run.checkpoints / FINAL, recipe.save.dtype)
+        plot_policy(run.metrics, run.plots / "policy.png")
+        write_card(recipe, run, model, records, rewards, results)
+        console.print(f"finished: {run.checkpoints / FINAL}")
+    return run.folder
+
+
+def learn(
+    recipe: GrpoRecipe,
+    run: Run,
+    model: EmoForConditionalGeneration,
+    backbone: Backbone,
+    prompts: Prompts,
+    rewards: Rewards,
+    plan: Plan,
+    checkpoint: str | None,
+    console: Console,
+) -> EmoForConditionalGeneration:
+    """Train the policy and return the model, LoRA merged."""
+    stage, modes = recipe.as_stage, recipe.blocks.model_dump()
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    torch.manual_seed(recipe.seed)  # LoRA starts at random
+    model.set_trainable(modes)
+    set_dtypes(model, modes, use_bfloat16(recipe.as_sft))
+    before = fingerprints(model)
+    log = RolloutLog(run.folder / "rollouts.jsonl")
+    with TowerMemory(model.model.av_encoder) as memory, labels_only():
+        full = recipe.beta > 0 and recipe.blocks.decoder != "lora"
+        reference = reference_of(model, memory) if full else None
+        trained: EmoForConditionalGeneration | PeftModel = with_lora(model, stage, backbone) if stage.lora else model
+        trainer = MultimodalGRPOTrainer(
+            model=trained,
+            args=trainer_arguments(recipe, run, model, prompts.processor, plan),
+            train_dataset=dataset(plan),
+            processing_class=prompts.processor,
+            prompts=prompts,
+            judge=Judge(rewards, prompts),
+            memory=memory,
+            write=log,
+            reference=reference,
+            beta=recipe.beta,
+        )
+        check_world_size(world_size, trainer.accelerator.num_processes)
+        gold = {record.id: labels_of(record) or () for record in prompts.records}
+        epochs = len(plan.examples) / len(prompts.records)
+        trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(PolicyProgress(run.log, log.latest, gold.__getitem__, epochs, console))
+        trainer.train(resume_from_checkpoint=checkpoint)
+    model = finish(trained, stage, run.checkpoints / STAGE, False, prompts.processor)
+    check_blocks(before, fingerprints(model), modes, STAGE)
+    return model
+
+
+class RolloutLog:
+    """Appends to `rollouts.jsonl`, and remembers the last batch for the table.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._latest: list[dict[str, Any]] = []
+
+    def __call__(self, lines: list[dict[str, Any]]) -> None:
+        """Append lines."""
+        self._latest = lines
+        with self.path.open("a", encoding="utf-8") as out:
+            out.writelines(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines)
+
+    def latest(self) -> list[dict[str, Any]]:
+        """Return the lines that were appended last."""
+        return self._latest
+
+
+def trainer_arguments(
+    recipe: GrpoRecipe, run: Run, model: EmoForConditionalGeneration, processor: EmoProcessor, plan: Plan
+) -> GRPOConfig:
+    """Translate a recipe into TRL's arguments.
+
+    The plan is in training order and holds all epochs. `beta` stays 0 here: TRL would make a reference of its own (see `multimodal_rl.py`).
+    """
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    steps = steps_of(recipe, plan, world_size)
+    stops = model.generation_config.eos_token_id
+    stop_ids = [stops] if isinstance(stops, int) else list(stops or ())
+    never = unsampled(
+        processor.tokenizer, [*stop_ids, processor.tokenizer.eos_token_id], model.config.text_config.vocab_size
+    )
+    return GRPOConfig(
+        output_dir=str(run.checkpoints / STAGE),
+        max_steps=steps,
+        per_device_train_batch_size=recipe.batch_size,
+        gradient_accumulation_steps=recipe.gradient_accumulation,
+        num_generations=recipe.num_generations,
+        num_iterations=recipe.num_iterations,
+        max_completion_length=recipe.max_completion_length,
+        temperature=recipe.temperature,
+        generation_kwargs={"suppress_tokens": never},
+        loss_type=recipe.loss_type,
+        importance_sampling_level="sequence" if recipe.loss_type == "luspo" else "token",
+        beta=0.0,
+        epsilon=recipe.epsilon,
+        epsilon_high=recipe.epsilon_high,
+        scale_rewards=recipe.scale_rewards,
+        reward_weights=[item.weight for item in recipe.rewards],
+        disable_dropout=True,
+        shuffle_dataset=False,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type=recipe.lr_scheduler,
+        warmup_steps=round(recipe.warmup_ratio * steps),
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_grad_norm,
+        optim="adamw_torch_fused",
+        gradient_checkpointing=recipe.gradient_checkpointing,
+        bf16=use_bfloat16(recipe.as_sft),
+        use_cpu=not torch.cuda.is_available(),
+        remove_unused_columns=False,
+        dataloader_num_workers=0,
+        dataloader_pin_memory=False,
+        ddp_find_unused_parameters=True,  # a batch may lack a modality
+        logging_steps=max(1, min(10, steps // 50)),
+        logging_first_step=True,
+        logging_nan_inf_filter=False,
+        disable_tqdm=True,
+        report_to="none",
+        eval_strategy="no",
+        save_strategy="no" if recipe.save.every_steps is None else "steps",
+        save_steps=recipe.save.every_steps or 500,
+        save_total_limit=recipe.save.keep,
+        seed=recipe.seed,
+    )
+
+
+def steps_of(recipe: GrpoRecipe, plan: Plan, world_size: int) -> int:
+    """Return the number of steps that a plan makes."""
+    steps = len(plan.examples) // (recipe.clips_per_step * world_size) * recipe.num_iterations
+    return steps if recipe.max_steps is None else min(steps, recipe.max_steps)
+
+
+def check_length(recipe: GrpoRecipe, model: EmoForConditionalGeneration, plan: Plan) -> None:
+    """Refuse a run without a whole step, or with prompts and answers longer than the model's positions.
+
+    Raises:
+        ConfigError: One of the two.
+    """
+    if not plan.examples:
+        need = recipe.clips_per_step * int(os.environ.get("WORLD_SIZE", "1"))
+        raise ConfigError(f"fewer clips than one step needs ({need})", fix="lower batch_size, or give more records")
+    longest, most = max(plan.lengths) + recipe.max_completion_length, model.config.text_config.max_position_embeddings
+    if longest > most:
+        raise ConfigError(
+            f"the longest prompt and answer have {longest} tokens together, the model takes {most}",
+            fix="lower max_completion_length or max_prompt_length",
+        )
+
+
+def last_checkpoint(recipe: GrpoRecipe) -> str | None:
+    """Return the folder of the last saved step that the run can go on from, or None to start anew.
+
+    Raises:
+        ConfigError: The run folder holds a run with other settings, or a finished one.
+    """
+    if recipe.resume == "never" or not (recipe.folder / "config.yaml").is_file():
+        return None
+    before = load_recipe(recipe.folder / "config.yaml", kind=GrpoRecipe)
+    here, there = (one.model_dump(exclude=set(FREE)) for one in (recipe, before))
+    different = [key for key in here if here[key] != there[key]]
+    if different:
+        fix = "give the run another name, or take the settings of its config.yaml"
+        raise ConfigError(f"the run folder holds a run with another {', '.join(different)}", str(recipe.folder), fix)
+    if (recipe.folder / "checkpoints" / FINAL).is_dir():
+        raise ConfigError("the run is finished", str(recipe.folder), "give the next run another name (name=...)")
+    stage = recipe.folder / "checkpoints" / STAGE
+    found = get_last_checkpoint(str(stage)) if stage.is_dir() else None
+    if found is None and is_main_process():  # another process may look after the main one has made the folder
+        fix = "give the run another name, or remove the folder; save.every_steps saves in between"
+        raise ConfigError("the run was cut before its first saved step", str(recipe.folder), fix)
+    return found
+
+
+def open_run(recipe: GrpoRecipe, checkpoint: str | None) -> Run:
+    """Make the run folder, or cut its logs back to the saved step; once over all processes."""
+    if not is_main_process():
+        return Run(recipe.folder)
+    if checkpoint is None:
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+        return Run.create(recipe.folder, dump_recipe(recipe), device)
+    step = int(checkpoint.rpartition("-")[2])
+    for path in (recipe.folder / "metrics.jsonl", recipe.folder / "rollouts.jsonl"):
+        if path.is_file():
+            lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # a torn last line is no line
+            with whole_file(path) as out:
+                out.writelines(line + "\n" for line in lines if json.loads(line)["step"] <= step)
+    return Run(recipe.folder)
+
+
+def _last_rewards(run: Run) -> dict[str, float]:
+    """Return the rewards of the last logged row."""
+    rows = [json.loads(line) for line in run.metrics.read_text(encoding="utf-8").splitlines()]
+    return {f"last {key}": round(value, 4) for key, value in rows[-1].items() if key.startswith("reward")}
+
+
+def write_card(
+    recipe: GrpoRecipe,
+    run: Run,
+    model: EmoForConditionalGeneration,
+    records: Sequence[Record],
+    rewards: Rewards,
+    results: dict[str, Any],
+) -> None:
+    """Write the card: what was rewarded, on what, what came out, and whom to cite."""
+    parts = ", ".join(f"{weight:g} x {name}" for name, weight in zip(rewards.names, rewards.weights, strict=True))
+    modes = recipe.blocks.model_dump()
+    run.card(
+        recipe.name,
+        f"Trained by `emollm grpo` from {recipe.model.path} on {len(records)} records: task {recipe.task}, style {recipe.style}, "
+        f"{recipe.num_generations} answers to a clip, reward {parts}. Rewards are what was optimised, not a measure of quality: "
+        "score the model on clips that it has not seen.",
+        seed=recipe.seed,
+        data=recipe.data.train,
+        blocks={
+            name: f"{count:,} parameters: {modes[name]}" for name, (count, _) in parameters_by_block(model).items()
+        },
+        results=results,
+        citations=[GRPO, *rewards.citations, *citations(model, lora=recipe.lora is not None)],
+        valid_for="synthetic" if all(record.dataset == "synth" for record in records) else None,
+    )
