@@ -12,7 +12,8 @@ A clip that cannot be read raises `MediaError` with a code. One that can be read
 couldn't be decoded), `few_frames` (fewer shown than asked for), `no_video_in_span`, `no_audio_in_span`, `audio_gap`,
 `audio_overlap`.
 
-Does not: cache, fall back to another decoder, run in a process of its own.
+One call decodes at most two hours (`too_long`); give a span of what is longer. Does not: cache (`cache.py` does), run in
+a process of its own (`workers.py`), fall back to another decoder.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from av.container import InputContainer
 from numpy.typing import NDArray
 
 from emollm.errors import MediaError
-from emollm.media.pictures import is_black, read_pictures
-from emollm.media.probe import RE_EXPORT, Kind, main_stream, no_streams, open_media
-from emollm.media.sound import is_silent, read_sound
-from emollm.media.timeline import Reading, Span, count_shown_packets
+from emollm.media.backends import Backend, functions
+from emollm.media.pictures import is_black
+from emollm.media.probe import RE_EXPORT, Kind, declared_end_s, main_stream, no_streams, open_media
+from emollm.media.sound import is_silent
+from emollm.media.timeline import MAX_SPAN_S, Reading, Span, count_shown_packets, too_long
 
 State = Literal["present", "absent", "silent", "black"]
 
@@ -68,6 +71,7 @@ def decode(
     want_audio: bool = True,
     want_video: bool = True,
     sample_rate_hz: int = 16000,
+    backend: Backend = "pyav",
 ) -> Clip:
     """Decode a clip, or the part of it from `start_s` to `end_s`.
 
@@ -80,22 +84,25 @@ def decode(
         want_audio: Read the sound.
         want_video: Read the pictures.
         sample_rate_hz: Of the waveform.
+        backend: What decodes: `pyav`, `decord` or `torchcodec` (see `backends.py` before you take another than the first).
 
     Raises:
         MediaError: `missing_file`, `not_a_file`, `empty_file`, `unreadable`, `not_media`, `truncated`, `no_streams`,
-            `bad_span`, `empty_span`, `bad_timestamps`, `decode_failed`.
-        ValueError: `frames`, `max_side_px` or `sample_rate_hz` isn't positive.
+            `too_large`, `too_many_pixels`, `too_long`, `bad_span`, `empty_span`, `bad_timestamps`, `decode_failed`.
+        ValueError: `frames`, `max_side_px` or `sample_rate_hz` isn't positive, or there is no such backend.
+        ConfigError: The backend isn't installed.
     """
     if frames < 1 or sample_rate_hz < 1 or (max_side_px is not None and max_side_px < 1):
         raise ValueError("frames, max_side_px and sample_rate_hz must be positive")
+    read = functions(backend)
     span = _span(start_s, end_s, path)
     readings, expected = _survey(path, span, {"video": want_video, "audio": want_audio})
     pictures, times_s = None, np.zeros(0)
     sound, flags = None, set[str]()
     if "video" in readings:
-        pictures, times_s = read_pictures(path, frames, max_side_px, span, readings["video"], expected)
+        pictures, times_s = read.read_pictures(path, frames, max_side_px, span, readings["video"], expected)
     if "audio" in readings:
-        sound, sound_flags = read_sound(path, sample_rate_hz, span, readings["audio"])
+        sound, sound_flags = read.read_sound(path, sample_rate_hz, span, readings["audio"])
         flags |= set(sound_flags)
     _check_decoded(readings, path)
     for kind, content in (("video", pictures), ("audio", sound)):
@@ -104,6 +111,8 @@ def decode(
     pictures = pictures if len(times_s) else None
     sound = sound if sound is not None and len(sound) else None
     if pictures is None and sound is None:
+        if span == Span():
+            raise no_streams(path)
         what = f"nothing is shown or heard from {span.start_s:g} s on"
         raise MediaError("empty_span", what, str(path), "compare start_s and end_s with the length of the file")
     if pictures is not None and len(pictures) < frames:
@@ -136,7 +145,18 @@ def _survey(path: Path | str, span: Span, wanted: dict[Kind, bool]) -> tuple[dic
         if not readings:
             what = "the file has none of the streams that were asked for"
             raise MediaError("no_streams", what, str(path), "allow audio or video, whichever the file has")
+        _check_length(container, list(readings), span, path)
         return readings, count_shown_packets(container, span) if "video" in readings else 0
+
+
+def _check_length(container: InputContainer, kinds: list[Kind], span: Span, path: Path | str) -> None:
+    """Refuse a span that is declared to last for hours."""
+    ends = [declared_end_s(container, stream) for kind in kinds if (stream := main_stream(container, kind)) is not None]
+    end_s = max((end_s for end_s in ends if end_s is not None), default=0.0)
+    if span.end_s is not None:
+        end_s = min(end_s, span.end_s)
+    if end_s - span.start_s > MAX_SPAN_S:
+        raise too_long(end_s - span.start_s, path)
 
 
 def _check_decoded(readings: dict[Kind, Reading], path: Path | str) -> None:

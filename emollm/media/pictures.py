@@ -76,14 +76,14 @@ def _convert_at(
         if not span.holds(timed.start_s):
             continue
         if count in chosen:
-            size = size or _fit(timed.frame.width, timed.frame.height, max_side_px)
+            size = size or fit(timed.frame.width, timed.frame.height, max_side_px)
             pictures.append(to_rgb(timed.frame, size))
             times_s.append(timed.start_s)
         count += 1
     return pictures, times_s, count
 
 
-def _fit(width: int, height: int, max_side_px: int | None) -> tuple[int, int]:
+def fit(width: int, height: int, max_side_px: int | None) -> tuple[int, int]:
     """Return the size with the longer side at most `max_side_px` and the same shape; nothing is enlarged."""
     scale = 1.0 if max_side_px is None else min(1.0, max_side_px / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))

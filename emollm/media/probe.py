@@ -3,12 +3,17 @@
 What a file declares is a hint, never a fact: headers of stream-copied cuts give wrong frame counts and durations.
 `decode` counts what it decodes; `probe` is for listings and for the comparison of declared and decoded durations.
 
-Does not: guard against hostile files in a process of its own, read network addresses or playlists.
+Limits: a file of at most 64 GB (`too_large`), pictures of at most 36 megapixels (`too_many_pixels`; 8K has 33), so that a
+few bytes cannot ask for all the memory. Does not: guard against hostile files in a process of its own (`workers.py`
+does), read network addresses or playlists.
 """
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal, TypeAlias, cast, overload
 
@@ -30,6 +35,8 @@ REFUSED_FORMATS = frozenset({"tty", "hls", "concat", "dash", "imf", "sdp", "rtsp
 GUESSED_DURATION_FORMATS = frozenset({"aac"})
 RE_EXPORT = "export the clip again, for example: ffmpeg -i IN -c:v libx264 -c:a aac OUT.mp4"
 MICROSECONDS = 1_000_000  # container times are in microseconds (AV_TIME_BASE)
+MAX_BYTES = 64 * 10**9
+MAX_PIXELS = 36_000_000  # of one picture
 
 
 @dataclass(frozen=True)
@@ -83,22 +90,15 @@ def open_media(path: Path | str) -> InputContainer:
     """Open a local file for reading; the caller closes it (`with`).
 
     Raises:
-        MediaError: `missing_file`, `not_a_file`, `empty_file`, `unreadable`, `not_media` or `truncated`.
+        MediaError: `missing_file`, `not_a_file`, `empty_file`, `unreadable`, `too_large`, `not_media` or `truncated`.
     """
     file, where = Path(path), str(path)
-    if not file.exists():
-        raise MediaError(
-            "missing_file", "no such file", where, "check the path; relative paths start at the records file"
-        )
-    if not file.is_file():
-        raise MediaError("not_a_file", "this is a folder or a device, not a file", where, "give the path of one clip")
-    if file.stat().st_size == 0:
-        raise MediaError("empty_file", "the file has zero bytes", where, "fetch or export the clip again")
+    check_file(file)
     try:
         # `file:` keeps FFmpeg from reading a colon in the name as a protocol; the whitelist keeps it off the network.
         container = av.open(f"file:{file}", metadata_errors="replace", container_options={"protocol_whitelist": "file"})
     except PermissionError:
-        raise MediaError("unreadable", "no permission to read the file", where, "change its permissions") from None
+        raise _unreadable(where) from None
     except (av.FFmpegError, ValueError) as error:
         raise _cannot_open(file, error) from error
     if set(container.format.name.split(",")) & REFUSED_FORMATS:
@@ -108,6 +108,31 @@ def open_media(path: Path | str) -> InputContainer:
             "not_media", f"the file is a text or a playlist ({name})", where, "give the audio or video file"
         )
     return container
+
+
+def check_file(path: Path | str) -> None:
+    """Refuse what is no regular file of a sensible size, before anything is opened: a FIFO would block for ever.
+
+    Raises:
+        MediaError: `missing_file`, `unreadable`, `not_a_file`, `empty_file` or `too_large`.
+    """
+    file, where = Path(path), str(path)
+    try:
+        status = file.stat()
+    except PermissionError:
+        raise _unreadable(where) from None
+    except (OSError, ValueError):  # ValueError: a NUL in the name
+        what = "the link leads to no file" if os.path.islink(file) else "no such file"
+        fix = "check the path; relative paths start at the records file"
+        raise MediaError("missing_file", what, where, fix) from None
+    if not stat.S_ISREG(status.st_mode):
+        what = "this is a folder, a pipe or a device, not a file"
+        raise MediaError("not_a_file", what, where, "give the path of one clip")
+    if status.st_size == 0:
+        raise MediaError("empty_file", "the file has zero bytes", where, "fetch or export the clip again")
+    if status.st_size > MAX_BYTES:
+        what = f"the file has {status.st_size / 1e9:.0f} GB, more than {MAX_BYTES / 1e9:.0f} GB"
+        raise MediaError("too_large", what, where, "cut it into parts")
 
 
 @overload
@@ -129,9 +154,9 @@ def start_of_file_s(container: InputContainer) -> float:
     return (container.start_time or 0) / MICROSECONDS
 
 
-def seconds(stamp: int, stream: Stream) -> float:
-    """Return a time stamp of a stream in seconds."""
-    return float(stamp * (stream.time_base or 0))
+def seconds(stamp: int, base: Fraction | None) -> float:
+    """Return a time stamp in seconds; `base` is the stream's time base (fetch it once: it is made anew by each access)."""
+    return stamp * base.numerator / base.denominator if base else 0.0
 
 
 def declared_end_s(container: InputContainer, stream: Stream) -> float | None:
@@ -139,10 +164,10 @@ def declared_end_s(container: InputContainer, stream: Stream) -> float | None:
     if container.format.name in GUESSED_DURATION_FORMATS:
         return None
     if stream.duration is not None:
-        return seconds((stream.start_time or 0) + stream.duration, stream) - start_of_file_s(container)
-    if "DURATION" in stream.metadata:  # Matroska: "00:00:05.120000000", counted from the start of the file
+        return seconds((stream.start_time or 0) + stream.duration, stream.time_base) - start_of_file_s(container)
+    if "DURATION" in stream.metadata:  # Matroska: "00:00:05.120000000", the time stamp of the end
         hours, minutes, rest = stream.metadata["DURATION"].split(":")
-        return int(hours) * 3600 + int(minutes) * 60 + float(rest)
+        return int(hours) * 3600 + int(minutes) * 60 + float(rest) - start_of_file_s(container)
     only_one = len(container.streams) == 1  # else the container's duration may be that of another stream
     return container.duration / MICROSECONDS if only_one and container.duration is not None else None
 
@@ -152,6 +177,23 @@ def no_streams(path: Path | str) -> MediaError:
     return MediaError(
         "no_streams", "the file holds neither picture nor sound", str(path), "give an audio or video file"
     )
+
+
+def check_pixels(width: int, height: int, path: Path | str) -> None:
+    """Refuse pictures that would not fit a sensible memory.
+
+    Raises:
+        MediaError: `too_many_pixels`.
+    """
+    if width * height > MAX_PIXELS:
+        what = f"pictures of {width} x {height} are larger than {MAX_PIXELS / 1e6:.0f} megapixels"
+        raise MediaError(
+            "too_many_pixels", what, str(path), "scale the video down, for example: ffmpeg -vf scale=1920:-2"
+        )
+
+
+def _unreadable(where: str) -> MediaError:
+    return MediaError("unreadable", "no permission to read the file", where, "change its permissions")
 
 
 def _cannot_open(file: Path, error: Exception) -> MediaError:
@@ -179,6 +221,7 @@ def _audio_stream(stream: av.audio.stream.AudioStream) -> AudioStream:
 
 
 def _video_stream(container: InputContainer, stream: av.video.stream.VideoStream, path: Path | str) -> VideoStream:
+    check_pixels(stream.codec_context.width, stream.codec_context.height, path)
     try:
         frame = cast("VideoFrame | None", next(container.decode(stream), None))
     except av.FFmpegError as error:

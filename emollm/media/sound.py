@@ -18,10 +18,11 @@ from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
 from emollm.errors import MediaError
-from emollm.media.timeline import Reading, Span, timed_frames
+from emollm.media.timeline import MAX_SPAN_S, SEEK_MARGIN_S, Reading, Span, timed_frames, too_long
 
 GAP_S = 0.1  # smaller jumps of the time stamps are rounding
 LONGEST_GAP_S = 600.0
+FRAMES_AT_ONCE = 64  # resampled in one call: each call costs as much as several frames
 SILENT_PEAK = 1e-3  # -60 dB of full scale
 
 
@@ -33,16 +34,18 @@ def read_sound(
     An empty waveform means that the sound ends before the span starts.
 
     Raises:
-        MediaError: `bad_timestamps` where the sound jumps by minutes, `decode_failed` where it isn't finite.
+        MediaError: `too_long`, `bad_timestamps` where the sound jumps by minutes, `decode_failed` where it isn't finite.
     """
     line = _Line(sample_rate_hz)
     first_s: float | None = None
     for timed in timed_frames(path, "audio", span, reading):
         first_s = timed.start_s if first_s is None else first_s
+        if timed.end_s - first_s > MAX_SPAN_S + SEEK_MARGIN_S:
+            raise too_long(timed.end_s - first_s, path)
         line.add(timed.start_s, timed.frame, str(path))
     if first_s is None:
         return np.zeros(0, np.float32), ()
-    samples = _cut(line.finish(), first_s, sample_rate_hz, span)
+    samples = cut_to_span(line.finish(), first_s, sample_rate_hz, span)
     if not np.isfinite(samples).all():
         raise MediaError("decode_failed", "the sound holds samples that aren't numbers", str(path), "export it again")
     return samples, tuple(sorted(line.flags))
@@ -57,6 +60,8 @@ def to_mono(frame: AudioFrame) -> NDArray[np.float32]:
     """Return the mean of a frame's channels as float32 (samples,) with full scale at 1."""
     raw = frame.to_ndarray()  # planar: (channels, samples); packed: (1, samples * channels)
     channels = raw if frame.format.is_planar else raw.reshape(-1, frame.layout.nb_channels).T  # (channels, samples)
+    if raw.dtype == np.float32:
+        return np.add.reduce(channels, axis=0) / np.float32(len(channels))  # (samples,)
     mono = channels.mean(axis=0, dtype=np.float64)  # (samples,)
     if raw.dtype == np.uint8:
         mono = (mono - 128) / 128
@@ -72,6 +77,7 @@ class _Line:
         self.flags: set[str] = set()
         self._out_hz, self._in_hz = sample_rate_hz, 0
         self._next_s: float | None = None
+        self._waiting: list[NDArray[np.float32]] = []
         self._pieces: list[NDArray[np.float32]] = []
         self._resampler: soxr.ResampleStream | None = None
 
@@ -106,15 +112,21 @@ class _Line:
         self._next_s = next_s + len(mono) / self._in_hz
         return mono
 
-    def _push(self, mono: NDArray[np.float32], last: bool = False) -> None:
-        self._pieces.append(mono if self._resampler is None else self._resampler.resample_chunk(mono, last=last))
+    def _push(self, mono: NDArray[np.float32]) -> None:
+        self._waiting.append(mono)
+        if len(self._waiting) >= FRAMES_AT_ONCE:
+            self._resample(last=False)
 
     def _drain(self) -> None:
-        if self._resampler is not None:
-            self._push(np.zeros(0, np.float32), last=True)
+        self._resample(last=True)
+
+    def _resample(self, last: bool) -> None:
+        mono = np.concatenate([np.zeros(0, np.float32), *self._waiting])
+        self._waiting.clear()
+        self._pieces.append(mono if self._resampler is None else self._resampler.resample_chunk(mono, last=last))
 
 
-def _cut(samples: NDArray[np.float32], first_s: float, sample_rate_hz: int, span: Span) -> NDArray[np.float32]:
+def cut_to_span(samples: NDArray[np.float32], first_s: float, sample_rate_hz: int, span: Span) -> NDArray[np.float32]:
     """Lay a waveform that starts at `first_s` into the span: silence before a late start, nothing beyond either end."""
     offset = round((first_s - span.start_s) * sample_rate_hz)
     if span.end_s is not None:

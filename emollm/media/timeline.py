@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Generic, Literal, NamedTuple, TypeVar, cast, overload
 
@@ -19,11 +20,15 @@ from av.audio.frame import AudioFrame
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
+from emollm.errors import MediaError
 from emollm.media.probe import (
+    MAX_PIXELS,
     MICROSECONDS,
     Kind,
     Stream,
+    check_pixels,
     declared_end_s,
     main_stream,
     open_media,
@@ -33,6 +38,7 @@ from emollm.media.probe import (
 
 SEEK_ABOVE_S = 5.0  # spans that start earlier are read from the beginning: cheaper than a seek that goes wrong
 SEEK_MARGIN_S = 1.0  # for the decoder's warm-up (AAC and MP3 overlap their frames)
+MAX_SPAN_S = 7200.0  # 0.5 GB of sound
 CLOCK_TOLERANCE_S = 1e-3  # container times are rounded to microseconds, Matroska's to milliseconds
 
 
@@ -101,18 +107,25 @@ def timed_frames(path: Path | str, kind: Kind, span: Span, reading: Reading) -> 
     yield from _read(path, kind, span, reading, seek=False)
 
 
+def too_long(length_s: float, path: Path | str) -> MediaError:
+    """The error for more than what is decoded at once."""
+    what = f"{length_s / 3600:.1f} hours are more than the {MAX_SPAN_S / 3600:.0f} that are decoded at once"
+    return MediaError("too_long", what, str(path), "give start_s and end_s, or label it in windows")
+
+
 def count_shown_packets(container: InputContainer, span: Span) -> int:
     """Estimate, without decoding, how many pictures the span shows (exact for all but damaged and interlaced files)."""
     stream, origin_s, count = _wanted(container, "video"), start_of_file_s(container), 0
     if span.start_s > SEEK_ABOVE_S and not _seek(container, span, origin_s):
         return 0
+    base = stream.time_base
     try:
         for packet in container.demux(stream):
-            if packet.dts is not None and span.is_over(seconds(packet.dts, stream) - origin_s):
+            if packet.dts is not None and span.is_over(seconds(packet.dts, base) - origin_s):
                 break
             if packet.size and not packet.is_discard:
                 stamp = packet.dts if packet.pts is None else packet.pts
-                count += stamp is None or span.holds(seconds(stamp, stream) - origin_s)
+                count += stamp is None or span.holds(seconds(stamp, base) - origin_s)
     except av.FFmpegError:  # the decoding pass meets the same damage and reports it
         return count
     return count
@@ -122,17 +135,20 @@ def _read(path: Path | str, kind: Kind, span: Span, reading: Reading, *, seek: b
     with open_media(path) as container:
         stream, origin_s = _wanted(container, kind), start_of_file_s(container)
         stream.codec_context.thread_count = 1
+        if isinstance(stream, VideoStream):
+            check_pixels(stream.codec_context.width, stream.codec_context.height, path)
+            stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # pictures may grow on the way
         reading.declared_end_s = declared_end_s(container, stream)
         if seek and not _seek(container, span, origin_s):
             return
-        end_s = 0.0
+        end_s, base = 0.0, stream.time_base
         for packet in _packets(container, stream, reading):
             for frame in _decode(stream, packet, reading):
                 stamp = frame.dts if frame.pts is None else frame.pts
-                start_s = end_s if stamp is None else seconds(stamp, stream) - origin_s
+                start_s = end_s if stamp is None else seconds(stamp, base) - origin_s
                 if span.is_over(start_s):
                     return
-                end_s = start_s + _length_s(frame, stream)
+                end_s = start_s + _length_s(frame, stream, base)
                 reading.frames += 1
                 reading.decoded_end_s = max(reading.decoded_end_s, end_s)
                 yield TimedFrame(start_s, end_s, frame)
@@ -173,10 +189,10 @@ def _decode(stream: Stream, packet: Packet | None, reading: Reading) -> list[Vid
     return frames
 
 
-def _length_s(frame: VideoFrame | AudioFrame, stream: Stream) -> float:
+def _length_s(frame: VideoFrame | AudioFrame, stream: Stream, base: Fraction | None) -> float:
     """Return how long a frame is shown or heard."""
     if isinstance(frame, AudioFrame):
         return frame.samples / frame.sample_rate
     if frame.duration:
-        return seconds(frame.duration, stream)
+        return seconds(frame.duration, base)
     return float(1 / stream.average_rate) if stream.average_rate else 0.0
