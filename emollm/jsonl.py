@@ -60,7 +60,7 @@ def read_rows(path: Path | str, kind: type[Kind]) -> Iterator[Kind]:
                     f"not a JSON object ({error.msg}, column {error.colno})", where, "one JSON object a line"
                 ) from None
             except ValidationError as error:
-                raise EmoError(_readable(error), where, f"fields of {kind.__name__}: see docs/predictions.md") from None
+                raise EmoError(readable(error), where, f"fields of {kind.__name__}: see docs/predictions.md") from None
 
 
 def write_rows(path: Path | str, rows: Iterable[Row]) -> int:
@@ -73,7 +73,7 @@ def write_rows(path: Path | str, rows: Iterable[Row]) -> int:
     return count
 
 
-def _readable(error: ValidationError) -> str:
+def readable(error: ValidationError) -> str:
     """Turn pydantic's report into `field: what was expected (got ...)`, all of it."""
     parts = []
     for problem in error.errors():

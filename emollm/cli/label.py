@@ -1,18 +1,18 @@
-"""`emollm label`: clips in, emotion labels out. What a run of many clips needs (resume, error rows) is in emollm/batch.py."""
+"""`emollm label`: clips in, emotion labels out. What a run of many clips needs (resume, error rows) is in emollm/batch/."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emollm.cli import options
+from emollm.cli import label_run, options
 
 if TYPE_CHECKING:
-    from emollm.records import Prediction, Record
+    from emollm.records import Prediction
 
 EXAMPLES = """Examples:
 
@@ -23,6 +23,8 @@ EXAMPLES = """Examples:
   emollm label "takes/*.wav" --labels calm,worried,angry --format csv
 
   emollm label records.jsonl --task explain --model runs/tiny-sft -o out.jsonl
+
+  emollm label records.parquet --task labels --task explain -o out.parquet --shard 2/8 --max-failed 20
 """
 _LISTED = 20
 
@@ -45,13 +47,21 @@ class Format(StrEnum):
 
 
 def label(
-    paths: Annotated[list[str], typer.Argument(help="Media files, folders, globs, or records files (.jsonl).")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(help="Media files, folders, globs, or records files (.jsonl, .parquet); here or s3://..."),
+    ],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Predictions file (.jsonl); an interrupted run goes on there.")
+        Path | None,
+        typer.Option("-o", "--output", help="Predictions (.jsonl or .parquet); an interrupted run goes on there."),
     ] = None,
     model: options.Model = "tiny",
     engine: options.Engine = options.EngineName.HF,
-    task: Annotated[TaskName, typer.Option("--task", help="How much an answer holds.")] = TaskName.LABELS,
+    base_url: options.BaseUrl = None,
+    distribution: options.Distribution = None,
+    task: Annotated[
+        list[TaskName] | None, typer.Option("--task", help="How much an answer holds; several ask several questions.")
+    ] = None,
     labels: options.Labels = None,
     format_: Annotated[
         Format | None, typer.Option("--format", help="What is printed; default: table, and nothing with -o.")
@@ -61,48 +71,28 @@ def label(
     no_video: options.NoVideo = False,
     seed: options.Seed = 0,
     temperature: options.Temperature = 0.0,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Clips answered at once.")] = 8,
-    purpose: Annotated[
-        str | None, typer.Option("--purpose", help="What the answers are for; kept in the manifest of -o.")
-    ] = None,
+    batch_size: label_run.BatchSize = 8,
+    window_s: label_run.Window = None,
+    hop_s: label_run.Hop = None,
+    purpose: label_run.Purpose = None,
+    shard: label_run.Shard = None,
+    retry_failed: label_run.RetryFailed = False,
+    max_failed: label_run.MaxFailed = None,
+    estimate: label_run.Estimate = False,
+    workers: label_run.Workers = 2,
 ) -> None:
     """Say which emotions the person in each clip appears to express. Clips that cannot be used are listed; the others go on."""
-    from emollm.api import Options, json_task, open_engine
-    from emollm.data.sources import find_records, with_transcript
-    from emollm.errors import ConfigError
+    from functools import partial
 
-    if purpose is not None and output is None:
-        raise ConfigError("a purpose is kept in the manifest of an output file", "--purpose", "add -o out.jsonl")
-    records: Sequence[Record] = list(find_records(paths))
-    if transcript is not None:
-        records = with_transcript(records, transcript)
-    closed = options.split_labels(labels)
-    asked = Options(closed, None, not no_audio, not no_video, seed, temperature)
-    requests = [asked.request(record, json_task(task.value)) for record in records]
-    opened = open_engine(model, batch_size)
-    show = _printer(format_ or (Format.TABLE if output is None else None))
-    if output is None:
-        answers = opened.generate(requests, asked.sampling())
-        raise typer.Exit(int(_follow(answers, show) > 0))
-    from emollm.batch import Output, companions, run
+    from emollm.api import Options, open_engine
 
-    identity = opened.identity
-    settings = {
-        "task": task.value, "labels": closed, "audio": not no_audio, "video": not no_video, "seed": seed,
-        "sampling": asked.sampling().to_dict(), "model": identity,
-    }  # fmt: skip
-    with Output.open(output, settings, purpose) as out:
-        before = len(out.done)
-        try:
-            _follow(run(requests, opened, identity, asked.sampling(), out), show)
-        finally:  # also after Ctrl-C, which then ends the command with 130; the same command goes on from there
-            errors = sum(out.done.values())
-            typer.echo(
-                f"{output}: {len(out.done) - before} new rows, {before} done before"
-                + (f"; {errors} error rows in {companions(output)[0]}" if errors else ""),
-                err=True,
-            )
-    raise typer.Exit(int(errors > 0))
+    tasks = [name.value for name in task or [TaskName.LABELS]]
+    asked = Options(options.split_labels(labels), None, not no_audio, not no_video, seed, temperature)
+    rows = label_run.rows_of(paths, transcript, window_s, hop_s)
+    opened = partial(open_engine, model, batch_size, engine=engine.value, base_url=base_url, distribution=distribution)
+    show = partial(_follow, show=_printer(format_ or (Format.TABLE if output is None else None)))
+    files = label_run.Files(output, purpose, shard, retry_failed, max_failed, estimate, workers, batch_size)
+    raise typer.Exit(label_run.run(rows, tasks, asked, opened, files, show))
 
 
 def _follow(answers: Iterator[Prediction], show: Callable[[Prediction | None], None]) -> int:

@@ -38,9 +38,13 @@ def read(folder: Path) -> Iterator[Record]:
     (path,) = folder.glob("*.parquet")
     for group in pq.ParquetFile(path).iter_batches(ROWS_AT_ONCE):
         for row in group.to_pylist():
-            known = {name: value for name, value in row.items() if value is not None}
-            known |= {name: json.loads(known[name]) for name in JSON if name in known}
-            yield resolve(Record.model_validate(known), folder)
+            yield resolve(Record.model_validate(known_fields(row)), folder)
+
+
+def known_fields(row: dict[str, Any]) -> dict[str, Any]:
+    """Return what a row tells of its record, unchecked."""
+    known = {name: value for name, value in row.items() if value is not None}
+    return known | {name: json.loads(known[name]) for name in JSON if name in known}
 
 
 def _columns(record: Record) -> dict[str, Any]:

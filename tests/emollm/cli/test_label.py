@@ -3,7 +3,8 @@
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -131,31 +132,39 @@ def test_seeds_tell_samples_apart(label: Callable[..., Result], make_clip: Calla
     assert one == again != other
 
 
+def test_a_distribution_comes_with_the_answer(label: Callable[..., Result], make_clip: Callable[..., Path]) -> None:
+    options = ["--labels", "calm,sad", "--distribution", "choices", "--format", "jsonl"]
+    probs = json.loads(label(make_clip("a.mp4"), *options).stdout)["distribution"]["probs"]
+    assert set(probs) == {"calm", "sad"}
+    assert sum(probs.values()) == pytest.approx(1)
+
+
 def test_an_interrupted_run_leaves_whole_lines_and_130(
     label: Callable[..., Result], make_clip: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from emollm.engines import hf
+    from emollm.engines.hf import HFEngine
 
     for name in ("a", "b", "c"):
         make_clip(f"clips/{name}.mp4")
-    gather, seen = hf.gather, []
+    generate = HFEngine.generate
 
-    def interrupted(*arguments: Any) -> Any:
-        seen.append(arguments)
-        if len(seen) == 3:
-            raise KeyboardInterrupt
-        return gather(*arguments)
+    def interrupted(*arguments: Any) -> Iterator[Prediction]:
+        yield from islice(generate(*arguments), 2)
+        raise KeyboardInterrupt
 
     out = tmp_path / "out.jsonl"
-    monkeypatch.setattr(hf, "gather", interrupted)
+    monkeypatch.setattr(HFEngine, "generate", interrupted)
     result = label(tmp_path / "clips", "-o", out, "--batch-size", 1)
     assert result.exit_code == 130
     assert "2 new rows" in result.stderr
-    assert [Path(row.id).name for row in read_rows(out, Prediction)] == ["a.mp4", "b.mp4"]
+    first = [row.id for row in read_rows(out, Prediction)]
+    assert len(set(first)) == 2
     assert json.loads((tmp_path / "out.manifest.json").read_text())["state"] == "interrupted"
-    monkeypatch.setattr(hf, "gather", gather)
+    monkeypatch.setattr(HFEngine, "generate", generate)
     assert label(tmp_path / "clips", "-o", out, "--batch-size", 1).exit_code == 0
-    assert [Path(row.id).name for row in read_rows(out, Prediction)] == ["a.mp4", "b.mp4", "c.mp4"]
+    rows = [row.id for row in read_rows(out, Prediction)]
+    assert rows[:2] == first
+    assert sorted(Path(row).name for row in rows) == ["a.mp4", "b.mp4", "c.mp4"]
 
 
 def test_the_purpose_goes_into_the_manifest(

@@ -1,7 +1,7 @@
 """A run that is written as it goes: whole lines, done once, each row by its key."""
 
 import json
-import os
+import resource
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from emollm.batch import Output, request_key, run
 from emollm.data.sources import record_of
 from emollm.engines import Request, Sampling
 from emollm.engines.fake import FakeEngine
-from emollm.errors import ConfigError
+from emollm.errors import ConfigError, EmoError
 from emollm.jsonl import read_rows
 from emollm.prompts import TASKS
 from emollm.records import Prediction, Record, TextLine
@@ -123,6 +123,36 @@ def test_two_processes_do_not_write_one_file(out: Path) -> None:
     Output.open(out, {}).__exit__(None, None, None)
 
 
+def test_error_rows_are_asked_again_when_wanted(out: Path) -> None:
+    go(out, records(4), FakeEngine(fail={"r1", "r2"}))
+    engine = FakeEngine(fail={"r2"})
+    requests = [Request(row.id, row, TASKS["labels"]) for row in records(4)]
+    with Output.open(out, {"task": "labels"}, retry_failed=True) as output:
+        list(run(requests, engine, engine.identity, SAMPLING, output))
+    assert engine.asked == ["r1", "r2"]
+    assert ids(out) == ["r0", "r3", "r1"]
+    assert ids(out.with_name("out.bad.jsonl")) == ["r2"]
+    assert manifest(out)["counts"] == {"answers": 3, "errors": 1}
+
+
+def test_a_full_disk_takes_the_row_back_and_the_run_goes_on_later(out: Path) -> None:
+    """A limit on the size of files stands for the disk: the kernel refuses the same way, in the middle of a row."""
+    rows, (soft, hard) = records(300), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, hard))
+    try:
+        with pytest.raises(EmoError, match="cannot be written"):
+            go(out, rows)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert out.read_bytes().endswith(b"\n")
+    written = len(ids(out))
+    assert 0 < written < 300
+    engine = FakeEngine()
+    go(out, rows, engine)
+    assert len(engine.asked) == 300 - written
+    assert ids(out) == [row.id for row in rows]
+
+
 def test_the_purpose_is_kept(out: Path) -> None:
     with Output.open(out, {}, "a pilot study"):
         assert manifest(out)["purpose"] == "a pilot study"
@@ -148,27 +178,8 @@ def test_a_clip_whose_bytes_have_changed_is_asked_again(out: Path, tmp_path: Pat
     assert go(out, [record_of(clip)]) == []
 
 
-def test_hashes_are_remembered_by_path_size_and_time(tmp_path: Path) -> None:
-    from emollm.batch import MediaHashes
-
-    clip = tmp_path / "a.mp4"
-    clip.write_bytes(b"one")
-    first = MediaHashes(tmp_path / "hashes.sqlite")
-    one = first.sha256(clip)
-    first.close()
-    stat = clip.stat()
-    clip.write_bytes(b"two")
-    os.utime(clip, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    second = MediaHashes(tmp_path / "hashes.sqlite")
-    assert second.sha256(clip) == one, "same path, size and time: not read again"
-    os.utime(clip, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
-    assert second.sha256(clip) != one
-    assert second.sha256(tmp_path / "none.mp4") is None
-    second.close()
-
-
 def test_a_key_holds_all_that_an_answer_depends_on(tmp_path: Path) -> None:
-    from emollm.batch import MediaHashes
+    from emollm.media.hashes import MediaHashes
 
     hashes = MediaHashes(tmp_path / "hashes.sqlite")
     record, other = records(2)
