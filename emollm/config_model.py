@@ -150,11 +150,26 @@ class Parts(Section):
     """Longest sound in seconds that the audio tower sees; the rest is cut off."""
 
 
+class Omni(Section):
+    """How an omni backbone (emollm/models/omni/) looks and listens, and holds its weights."""
+
+    frames: Count = 16
+    """Frames of a clip, evenly spaced."""
+    max_pixels: Annotated[int, Field(ge=3136)] = 100_352
+    """Pixels of a frame at most; two frames take a token for each 28 x 28 of them (Qwen3-Omni: 32 x 32)."""
+    audio_window_s: Annotated[float, Field(gt=0, le=300)] = 30.0
+    """Longest sound in seconds; the rest is cut off. Qwen2-Audio takes no more than 30."""
+    weights: Literal["full", "4bit"] = "full"
+    """4bit: the decoder's linear layers in NF4 by bitsandbytes, for smaller GPUs."""
+
+
 class Saved(Section):
-    """A model that emollm saved; it brings its parts along."""
+    """A model that emollm saved, which brings its parts along, or an omni backbone."""
 
     path: str
     """Folder of the checkpoint, or its hub name."""
+    omni: Omni | None = None
+    """Only with an omni backbone; null: as it was saved, else the defaults."""
 
     @model_validator(mode="before")
     @classmethod

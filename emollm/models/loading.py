@@ -87,8 +87,13 @@ def load(
     """
     from emollm.models import register
     from emollm.models.modeling import EmoForConditionalGeneration
+    from emollm.models.omni import family_of
     from emollm.models.processor import EmoProcessor
 
+    if family_of(path) is not None:
+        from emollm.models.omni.loading import load_omni
+
+        return load_omni(path, dtype, device)
     register()
     name = str(path)
     model, info = read_with_info(EmoForConditionalGeneration, name, dtype)
@@ -109,7 +114,8 @@ def cast_weights(module: nn.Module, dtype: torch.dtype) -> None:
         dtype: Type to hold the parameters in.
     """
     for parameter in module.parameters():
-        parameter.data = parameter.data.to(dtype)
+        if parameter.is_floating_point():  # weights of four bits are whole numbers, and stay
+            parameter.data = parameter.data.to(dtype)
 
 
 def check_processor(model: EmoForConditionalGeneration, processor: EmoProcessor, where: str) -> None:

@@ -1,19 +1,26 @@
 """The training side of a model family: what trainers must know about it, and nothing else.
 
-Two families implement it: `emollm` (native: towers, adapters, fusion, decoder) and, later, `omni` (a pretrained multimodal LLM used whole).
+Two families implement it: `emollm` (native.py: towers, adapters, fusion, decoder) and `omni` (omni.py: a pretrained multimodal LLM
+used whole).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
+
+from emollm.config import Recipe
+from emollm.config_model import Saved
+from emollm.models.omni import family_of
 
 
 class Backbone(Protocol):
     """What a trainer asks of a model family."""
 
-    media_keys: tuple[str, ...]
-    """Names of the media tensors among the model's inputs."""
+    @property
+    def media_keys(self) -> tuple[str, ...]:
+        """Return the names of the media tensors among the model's inputs."""
+        ...
 
     def build_model(self, dtype: str) -> Any:
         """Return the model in `dtype`."""
@@ -34,3 +41,23 @@ class Backbone(Protocol):
     def adapter_modules(self, modes: Mapping[str, str]) -> list[str]:
         """Return the blocks that train in full beside LoRA, which PEFT must save whole (`modules_to_save`)."""
         ...
+
+
+def backbone_of(recipe: Recipe, texts: Callable[[], Sequence[str]] = tuple) -> Backbone:
+    """Return the backbone of a recipe.
+
+    Args:
+        recipe: What is to be trained.
+        texts: Gives what a new tokenizer learns from; not called with a pretrained decoder.
+
+    Raises:
+        ConfigError: The recipe asks for what its family cannot do.
+    """
+    if isinstance(recipe.model, Saved) and family_of(recipe.model.path) is not None:
+        from emollm.train.omni import OmniBackbone, check_stages
+
+        check_stages(recipe)
+        return OmniBackbone(recipe.model)
+    from emollm.train.native import NativeBackbone
+
+    return NativeBackbone(recipe.model, texts)

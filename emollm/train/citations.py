@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from emollm.models.decoders import DECODERS
 from emollm.models.modeling import EmoForConditionalGeneration
+from emollm.models.omni.base import OmniModel
 
 LORA = """@inproceedings{hu2022lora,
   title={{LoRA}: Low-Rank Adaptation of Large Language Models},
@@ -18,15 +21,17 @@ TRL = """@misc{vonwerra2022trl,
 
 
 def citations(model: EmoForConditionalGeneration, *, lora: bool) -> list[str]:
-    """Return BibTeX entries of the towers, adapters, fusion, decoder and training methods, each once."""
-    encoder = model.model.av_encoder
-    blocks = (
-        encoder.audio_tower,
-        encoder.video_tower,
-        encoder.audio_adapter,
-        encoder.video_adapter.adapter,
-        encoder.fusion,
-        DECODERS[model.config.decoder_family],
-    )
+    """Return BibTeX entries of the towers, adapters, fusion, decoder (or of the omni backbone) and training methods, each once."""
+    blocks: tuple[Any, ...] = (model,)
+    if not isinstance(model, OmniModel):
+        encoder = model.model.av_encoder
+        blocks = (
+            encoder.audio_tower,
+            encoder.video_tower,
+            encoder.audio_adapter,
+            encoder.video_adapter.adapter,
+            encoder.fusion,
+            DECODERS[model.config.decoder_family],
+        )
     found = [block.citation for block in blocks]
     return list(dict.fromkeys(entry for entry in [*found, *([LORA] if lora else []), TRL] if entry))

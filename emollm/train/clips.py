@@ -37,12 +37,14 @@ class StoredClip:
         sound: int16 (samples,), or None without sound.
         silent: There is a sound track, and nothing to hear.
         black: There are pictures, and nothing to see.
+        seconds: How long the pictures last.
     """
 
     frames: NDArray[np.uint8] | None
     sound: NDArray[np.int16] | None
     silent: bool
     black: bool
+    seconds: float = 0.0
 
     @property
     def audio(self) -> NDArray[np.float32] | None:
@@ -81,6 +83,7 @@ class ClipReader:
         """
         frames, sound = None, None
         silent = black = False
+        seconds = 0.0
         both_in_video = media.video is not None and media.audio is None and media.video.has_audio is not False
         if media.video is not None:
             clip = decode(
@@ -92,7 +95,7 @@ class ClipReader:
                 want_audio=both_in_video,
                 sample_rate_hz=self.sample_rate_hz,
             )
-            frames, sound = clip.frames, clip.audio
+            frames, sound, seconds = clip.frames, clip.audio, clip.duration_s
             silent, black = clip.states["audio"] == "silent", clip.states["video"] == "black"
         if media.audio is not None:
             clip = decode(
@@ -105,7 +108,7 @@ class ClipReader:
             sound, silent = clip.audio, clip.states["audio"] == "silent"
         if frames is not None and self.frame_size is not None:
             frames = stretch(frames, self.frame_size)
-        return StoredClip(frames, None if sound is None else self._store(sound), silent, black)
+        return StoredClip(frames, None if sound is None else self._store(sound), silent, black, seconds)
 
     def _store(self, sound: NDArray[np.float32]) -> NDArray[np.int16]:
         """Cut the sound to the tower's window and store it as int16."""

@@ -28,11 +28,15 @@ from emollm.models.choose import choose
 from emollm.models.configuration import EmoConfig
 from emollm.models.decoders import DECODERS
 from emollm.models.modeling import EmoForConditionalGeneration, parameters_by_block
+from emollm.models.omni import family_of, model_class
+from emollm.models.omni.base import OmniModel
+from emollm.models.omni.loading import load_omni_processor
 from emollm.models.processor import EmoProcessor
 from emollm.models.towers import AUDIO_TOWERS, VIDEO_TOWERS
 from emollm.train.native import spec_of
 
 FLOAT32, BFLOAT16 = 4, 2  # bytes of a number
+FOUR_BITS = 4.127 / 8  # with the scales of NF4, quantised themselves (Dettmers et al. 2023, section 3)
 
 
 class NotReachedError(Exception):
@@ -113,6 +117,11 @@ def outline(
         ConfigError: The parts do not fit together.
     """
     if isinstance(model, Saved):
+        family = family_of(model.path)
+        if family is not None:
+            sizes = model_class(family).config_class.from_pretrained(model.path)
+            with torch.device("meta"):
+                return model_class(family)(sizes), load_omni_processor(model.path, model.omni)
         processor = EmoProcessor.from_pretrained(model.path)
         with torch.device("meta"):
             return EmoForConditionalGeneration(EmoConfig.from_pretrained(model.path)), processor
@@ -141,15 +150,24 @@ def lora_parameters(model: EmoForConditionalGeneration, stage: Stage) -> int:
     """Return the parameters that LoRA adds: rank * (in + out) for each linear layer that it changes."""
     if stage.lora is None:
         return 0
-    targets = DECODERS[model.config.decoder_family].lora_targets
+    targets = model.lora_targets if isinstance(model, OmniModel) else DECODERS[model.config.decoder_family].lora_targets
     layers = (module for name, module in model.named_modules() if re.fullmatch(targets, name))
     return sum(stage.lora.rank * sum(layer.weight.shape) for layer in layers)  # weight: (out, in)
 
 
 def memory_of(
-    model: EmoForConditionalGeneration, stage: Stage, length: int, bfloat16: bool, window_s: float
+    model: EmoForConditionalGeneration,
+    stage: Stage,
+    length: int,
+    bfloat16: bool,
+    window_s: float,
+    four_bits: bool = False,
 ) -> StageMemory:
-    """Return the memory of a stage whose longest example has `length` tokens, every row with picture and `window_s` of sound."""
+    """Return the memory of a stage whose longest example has `length` tokens, every row with picture and `window_s` of sound.
+
+    Of an omni backbone the decoder's activations are counted, those of its towers are not: frozen, they keep none. `four_bits`: the
+    decoder's linear layers are held so.
+    """
     counts = trained_by_block(model, stage)
     modes = stage.blocks.model_dump()
     held = BFLOAT16 if bfloat16 else FLOAT32
@@ -158,6 +176,8 @@ def memory_of(
     for name, (total, _) in counts.items():
         copies = 2 if lora and modes[name] == "full" else 1  # PEFT keeps the block it started from
         weights += total * (FLOAT32 if modes[name] == "full" else held) * copies
+    if four_bits:
+        weights -= round(four_bit_weights(model) * (held - FOUR_BITS))
     trained = sum(count for _, count in counts.values())
     return StageMemory(
         weights=weights,
@@ -166,6 +186,12 @@ def memory_of(
         activations=_activations(model, stage, length, window_s) * held // FLOAT32,
         logits=2 * stage.batch_size * length * model.config.text_config.vocab_size * FLOAT32,
     )
+
+
+def four_bit_weights(model: EmoForConditionalGeneration) -> int:
+    """Return how many weights of an omni backbone four-bit loading would shrink: those of the decoder's linear layers, not its head."""
+    decoder = model.block("decoder")[0]
+    return sum(layer.weight.numel() for layer in decoder.modules() if isinstance(layer, torch.nn.Linear))
 
 
 def _activations(model: EmoForConditionalGeneration, stage: Stage, length: int, window_s: float) -> int:
@@ -177,6 +203,17 @@ def _activations(model: EmoForConditionalGeneration, stage: Stage, length: int, 
         model.gradient_checkpointing_disable()
     model.train()
     meta: dict[str, Any] = {"device": "meta"}
+    embeds = torch.zeros(
+        batch, length, config.text_config.hidden_size, requires_grad=True, **meta
+    )  # (batch, length, width)
+    kinds = getattr(config.text_config, "layer_types", None)  # Llama has one kind, and takes no mapping
+    causal = dict.fromkeys(kinds) if kinds else None  # no mask tensor: each kind of layer masks by its own flag
+    options: dict[str, Any] = {"inputs_embeds": embeds, "attention_mask": causal, "use_cache": False}
+    if isinstance(model, OmniModel):
+        decoder = model.block("decoder")[0]
+        if hasattr(config.text_config, "num_experts"):
+            return 0  # which expert a token takes follows from values, and there are none here
+        return _saved_bytes(model, lambda: decoder(**options))
     size = config.video_config.image_size
     sound = AUDIO_TOWERS[config.audio_tower["name"]].input_shape(config.audio_config, window_s)
     media = (
@@ -185,14 +222,9 @@ def _activations(model: EmoForConditionalGeneration, stage: Stage, length: int, 
         torch.zeros(batch, config.num_frames, 3, size, size, **meta),
         torch.ones(batch, config.num_frames, dtype=torch.long, **meta),
     )
-    embeds = torch.zeros(
-        batch, length, config.text_config.hidden_size, requires_grad=True, **meta
-    )  # (batch, length, width)
-    kinds = getattr(config.text_config, "layer_types", None)  # Llama has one kind, and takes no mapping
-    causal = dict.fromkeys(kinds) if kinds else None  # no mask tensor: each kind of layer masks by its own flag
     here = [True] * batch
     return _saved_bytes(model, lambda: model.model.av_encoder(*media, here, here)) + _saved_bytes(
-        model, lambda: model.model.language_model(inputs_embeds=embeds, attention_mask=causal, use_cache=False)
+        model, lambda: model.model.language_model(**options)
     )
 
 

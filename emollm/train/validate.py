@@ -15,17 +15,18 @@ from pathlib import Path
 from typing import Literal
 
 from emollm.config import Recipe, Stage
-from emollm.config_model import Parts
+from emollm.config_model import Parts, Saved
 from emollm.errors import EmoError, MediaError
 from emollm.models.modeling import EmoForConditionalGeneration
 from emollm.models.processor import EmoProcessor
 from emollm.prompts import TASKS
 from emollm.records import Record
+from emollm.train.arguments import use_bfloat16
 from emollm.train.clips import ClipReader
 from emollm.train.collate import Collator, texts_to_learn
 from emollm.train.examples import Plan, plan_dev
 from emollm.train.outline import NotReachedError, memory_of, outline, part_names, reach, trained_by_block
-from emollm.train.sft import MAX_SIDE_PX, load_records, make_collator, use_bfloat16
+from emollm.train.sft import MAX_SIDE_PX, load_records, make_collator
 from emollm.train.targets import teachable
 
 SAMPLE = 256  # so many records are tokenised
@@ -222,7 +223,9 @@ def _show_masks(collator: Collator, processor: EmoProcessor, plan: Plan) -> Iter
         tokens = collator.tokens_of(example)
         prompt, answer = (processor.tokenizer.decode(ids.tolist()) for ids in (tokens.prompt, tokens.answer))
         pads = prompt.count(PAD)
-        prompt = prompt.replace(PAD * pads, f"{PAD} x {pads}").replace("\n", "\\n")
+        if pads:
+            prompt = prompt.replace(PAD * pads, f"{PAD} x {pads}")
+        prompt = prompt.replace("\n", "\\n")
         yield f"{collator.records[example.record].id}, task {example.task}"
         yield f"  masked, {len(tokens.prompt)} tokens: {prompt}"
         yield f"  taught, {len(tokens.answer)} tokens: {answer}".replace("\n", "\\n")
@@ -233,12 +236,17 @@ def _check_memory(
 ) -> Check:
     """Add up what a device must hold."""
     bfloat16 = use_bfloat16(recipe)
-    memory = memory_of(model, stage, length, bfloat16, window_s)
+    four_bits = (
+        isinstance(recipe.model, Saved) and recipe.model.omni is not None and recipe.model.omni.weights == "4bit"
+    )
+    memory = memory_of(model, stage, length, bfloat16, window_s, four_bits)
     parts = vars(memory).items()
     text = (
         f"{stage.name}: about {memory.total / 1e9:.2f} GB on each device, from shapes: "
         f"{stage.batch_size} rows of {length} tokens, {'bfloat16' if bfloat16 else 'float32'} (as on this machine)"
     )
     lines = [f"{name:<12} {size / 1e9:9.3f} GB" for name, size in parts]
+    if not memory.activations:
+        lines.append("activations of a mixture of experts cannot be told from shapes: they come on top")
     lines.append(f"decoded clips: up to {recipe.data.media_memory_gb:g} GB of main memory besides")
     return Check("memory", "ok", text, tuple(lines))
