@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from emollm.data.sources import find_records, record_of
 from emollm.engines import Engine, Request, Sampling
@@ -27,9 +27,6 @@ from emollm.engines.checkpoints import find_checkpoint
 from emollm.errors import ConfigError
 from emollm.prompts import TASKS, Task
 from emollm.records import Prediction, Record, TextLine
-
-if TYPE_CHECKING:
-    from emollm.engines.hf import HFEngine
 
 Clip = str | Path | Record
 
@@ -130,23 +127,64 @@ class Model:
         self.close()
 
 
-def load(model: str | Path = "tiny", *, batch_size: int = 8, device: str | None = None) -> Model:
+def load(
+    model: str | Path = "tiny",
+    *,
+    batch_size: int = 8,
+    device: str | None = None,
+    engine: str = "hf",
+    base_url: str | None = None,
+) -> Model:
     """Open a model.
 
     Args:
-        model: `tiny` (the bundled one), a run folder, a checkpoint folder, or a hub name.
+        model: `tiny` (the bundled one), a run folder, a checkpoint folder, or a hub name; for `openai` its name at the server.
         batch_size: Clips answered at once.
-        device: Where it runs; None takes the GPU if there is one.
+        device: Where `hf` runs it; None takes the GPU if there is one.
+        engine: `hf` (transformers), `vllm`, or `openai` (a server).
+        base_url: The server's address up to `/v1`, for `openai`.
 
     Raises:
-        ConfigError: There is no such model.
+        ConfigError: There is no such model, or the engine cannot run here.
     """
-    return Model(open_engine(model, batch_size, device))
+    return Model(open_engine(model, batch_size, device, engine, base_url))
 
 
-def open_engine(model: str | Path, batch_size: int = 8, device: str | None = None) -> HFEngine:
-    """Open the engine alone; see `load`. A name that is wrong is told before the heavy imports."""
+def open_engine(
+    model: str | Path,
+    batch_size: int = 8,
+    device: str | None = None,
+    engine: str = "hf",
+    base_url: str | None = None,
+    distribution: str | None = None,
+) -> Engine:
+    """Open the engine alone; see `load`. A name that is wrong is told before the heavy imports.
+
+    With `distribution` (`samples:16`, `choices`) answers also tell how the model spreads over labels (engines/distribution.py).
+    """
+    if distribution is not None:
+        from emollm.engines.distribution import Distributed
+
+        return Distributed(open_engine(model, batch_size, device, engine, base_url), distribution)
+    if engine == "openai":
+        from emollm.engines.openai import OpenAIEngine
+
+        return OpenAIEngine(str(model), base_url, batch_size)
+    if base_url is not None:
+        raise ConfigError(
+            f"engine {engine!r} runs on this machine and has no server", "--base-url", "add --engine openai"
+        )
     checkpoint = find_checkpoint(model)
+    if engine == "vllm":
+        from emollm.engines.vllm import VLLMEngine
+
+        return VLLMEngine(checkpoint, batch_size)
+    from emollm.models.omni import family_of
+
+    if family_of(checkpoint.path) is not None:
+        from emollm.engines.omni import OmniEngine
+
+        return OmniEngine(checkpoint, batch_size, device)
     from emollm.engines.hf import HFEngine
 
     return HFEngine(checkpoint, batch_size, device)

@@ -1,4 +1,4 @@
-"""Engines answer requests: `hf` (transformers), later `vllm` and `openai`; `fake` for tests of what stands above them.
+"""Engines answer requests: `hf` (transformers), `vllm`, `openai` (a server); `fake` for tests of what stands above them.
 
 One protocol: requests go in, predictions come out in any order, keyed by the request's id. A request that fails becomes a
 prediction with status `error`; the others go on.
@@ -7,16 +7,20 @@ prediction with status `error`; the others go on.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
+from emollm.errors import MediaError
 from emollm.prompts import Task
 from emollm.records import Prediction, Record
+
+if TYPE_CHECKING:
+    from emollm.engines.evidence import Evidence
 
 
 @dataclass(frozen=True)
 class Request:
-    """One question about one record. `audio`, `video` and `transcript` switch modalities off."""
+    """One question about one record. `audio`, `video` and `transcript` switch modalities off; `evidence`: decoded ahead."""
 
     id: str
     record: Record
@@ -25,6 +29,7 @@ class Request:
     audio: bool = True
     video: bool = True
     transcript: bool = True
+    evidence: Evidence | MediaError | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,11 @@ class Engine(Protocol):
     """What every engine can do."""
 
     name: str
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What of the model and its settings an answer depends on, besides the request and the sampling."""
+        ...
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Prediction]:
         """Answer requests, in any order."""

@@ -1,4 +1,4 @@
-"""Find a model by the word a user gives: `tiny`, a run folder, a checkpoint folder, or a hub name.
+"""Find a model by the word a user gives: `tiny`, a run folder, a checkpoint folder, a recipe for labelling, or a hub name.
 
 A model folder holds config.json, safetensors and the processor's files, and may hold `emollm.json`:
 
@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from emollm.config_label import is_label_recipe, load_label_recipe
+from emollm.config_model import Omni
 from emollm.errors import ConfigError
 from emollm.paths import TINY
 
@@ -24,11 +26,15 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model folder on this machine, the name that predictions carry, and what its answers are valid for (None: not said)."""
+    """A model folder on this machine, the name that predictions carry, and what its answers are valid for (None: not said).
+
+    `omni` is how a recipe for labelling wants an omni backbone opened.
+    """
 
     path: Path
     name: str
     valid_for: str | None = None
+    omni: Omni | None = None
 
 
 def find_checkpoint(model: str | Path) -> Checkpoint:
@@ -38,6 +44,9 @@ def find_checkpoint(model: str | Path) -> Checkpoint:
         ConfigError: There is no such model; the error lists where it was looked for.
     """
     text = str(model)
+    if is_label_recipe(text):
+        recipe = load_label_recipe(text)
+        return replace(find_checkpoint(recipe.model.path), omni=recipe.model.omni)
     looked = [TINY] if text == "tiny" else [Path(text), Path(text) / "checkpoints" / "final"]
     for folder in looked:
         if (folder / "config.json").is_file():
@@ -53,7 +62,7 @@ def find_checkpoint(model: str | Path) -> Checkpoint:
     raise ConfigError(
         f"there is no model here; looked for\n{places}{hub}",
         f"model {text!r}",
-        "name `tiny`, a run folder of `emollm sft`, a checkpoint folder, or a hub name",
+        "name `tiny`, a run folder of `emollm sft`, a checkpoint folder, a recipe for labelling, or a hub name",
     )
 
 

@@ -63,12 +63,9 @@ class Vocabulary:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, stop_ids: Sequence[int], size: int) -> None:
         self.tokenizer, self.stop_ids, self.size = tokenizer, frozenset(stop_ids), size
-        special = set(tokenizer.all_special_ids) | set(tokenizer.added_tokens_decoder)
-        never = (special | set(range(len(tokenizer), size))) - self.stop_ids
         self.forbidden = torch.zeros(size, dtype=torch.bool)
-        self.forbidden[sorted(never)] = True
-        closers = [tokenizer.encode(text, add_special_tokens=False) for text in ("]", "}", '"')]
-        self.closers = [ids[0] for ids in closers] if all(len(ids) == 1 for ids in closers) else []
+        self.forbidden[never_written(tokenizer, stop_ids, size)] = True
+        self.closers = closing_tokens(tokenizer)
         info = xgrammar.TokenizerInfo.from_huggingface(tokenizer, vocab_size=size, stop_token_ids=list(stop_ids))
         self.compile = lru_cache(maxsize=64)(xgrammar.GrammarCompiler(info, max_threads=1).compile_grammar)
 
@@ -77,14 +74,30 @@ class Vocabulary:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
+def never_written(tokenizer: PreTrainedTokenizerBase, stop_ids: Sequence[int], size: int) -> list[int]:
+    """Return the tokens that no answer holds: media and chat tokens, and outputs of the model that are no token of the tokenizer's."""
+    special = set(tokenizer.all_special_ids) | set(tokenizer.added_tokens_decoder)
+    return sorted((special | set(range(len(tokenizer), size))) - set(stop_ids))
+
+
+def closing_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Return the tokens of `]`, `}` and `"`; none of them where one is not a single token."""
+    ids = [tokenizer.encode(text, add_special_tokens=False) for text in ("]", "}", '"')]
+    return [one[0] for one in ids] if all(len(one) == 1 for one in ids) else []
+
+
 def new_draft(request: Request, sampling: Sampling, vocabulary: Vocabulary, grammar: str | None) -> Draft:
     """Return an empty answer; its random numbers follow from the request's seed, id and task alone."""
     matcher = None if grammar is None else xgrammar.GrammarMatcher(vocabulary.compile(grammar))
     if sampling.temperature == 0:
         return Draft(matcher)
+    return Draft(matcher, torch.Generator().manual_seed(seed_of(request)))
+
+
+def seed_of(request: Request) -> int:
+    """Return the seed of a sampled answer: one for each question about each clip, whatever else is asked beside it."""
     name = f"{request.seed}\0{request.id}\0{request.task.name}\0{request.task.question}"
-    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
-    return Draft(matcher, torch.Generator().manual_seed(seed))
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
 
 
 @torch.inference_mode()
@@ -94,6 +107,7 @@ def write(
     drafts: Sequence[Draft],
     sampling: Sampling,
     vocabulary: Vocabulary,
+    cache: DynamicCache | None = None,
 ) -> Iterator[None]:
     """Write all drafts; control comes back after each step, so that a caller can show text as it grows.
 
@@ -103,11 +117,12 @@ def write(
         drafts: One for each row; they are filled in.
         sampling: Temperature, nucleus and budget.
         vocabulary: Of the model's tokenizer.
+        cache: What the model has read of the prompts already; `input_ids` are then the rest of them, the mask is whole.
     """
+    cache = DynamicCache() if cache is None else cache
     mask = inputs["attention_mask"]  # (batch, length so far)
-    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)  # (batch, length of this step)
+    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, cache.get_seq_length() :]  # (batch, length of this step)
     step: dict[str, Any] = {name: value for name, value in inputs.items() if name != "attention_mask"}
-    cache = DynamicCache()
     for left in range(sampling.max_new_tokens, 0, -1):
         out = model(
             **step,
@@ -140,9 +155,9 @@ def _advance(
             tokens.append(min(vocabulary.stop_ids))
             continue
         token = int(row.argmax()) if draft.generator is None else _sample(row, sampling, draft.generator)
-        closer = _closer(row, vocabulary) if draft.matcher and left <= CLOSING_TOKENS else None
-        if closer is not None and closer != token:
-            token = closer
+        closing = closer(row, vocabulary.closers) if draft.matcher and left <= CLOSING_TOKENS else None
+        if closing is not None and closing != token:
+            token = closing
             draft.cut_at = len(draft.ids) if draft.cut_at is None else draft.cut_at
         if draft.matcher is not None and not draft.matcher.accept_token(token):
             raise RuntimeError(f"token {token} is not what the grammar allows")
@@ -166,12 +181,17 @@ def _mask(logits: torch.Tensor, drafts: Sequence[Draft], vocabulary: Vocabulary)
     return scores
 
 
-def _closer(row: torch.Tensor, vocabulary: Vocabulary) -> int | None:
-    """Return the token that closes the text, list or object that scores (vocabulary,) are about; None where nothing can be closed yet."""
-    if not vocabulary.closers:
+def closer(row: torch.Tensor, closers: Sequence[int]) -> int | None:
+    """Return the token that closes the text, list or object that scores (vocabulary,) are about; None where nothing can be closed yet.
+
+    Args:
+        row: Scores under the grammar: minus infinity for what it does not allow.
+        closers: What `closing_tokens` gave.
+    """
+    if not closers:
         return None
-    bracket, brace, quote = vocabulary.closers
-    allowed = [token for token in vocabulary.closers if row[token] > float("-inf")]
+    bracket, brace, quote = closers
+    allowed = [token for token in closers if row[token] > float("-inf")]
     if (
         bracket in allowed and brace in allowed
     ):  # inside a text every character is allowed; at its start all but the quote

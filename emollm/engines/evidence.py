@@ -14,8 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emollm.engines import Request
+from emollm.errors import MediaError
 from emollm.media import Clip, decode
 from emollm.records import MediaRef, Seen
+
+NO_SPEECH = "no_speech"  # a window of a longer recording in which nobody speaks (emollm/data/windows.py)
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,14 @@ class Evidence:
         audio: Waveform, float32 (samples,), or None.
         seen: The same as predictions tell it.
         has_words: There is a transcript or a dialogue around the clip.
+        picture_s: How long the pictures last, in seconds.
     """
 
     frames: NDArray[np.uint8] | None
     audio: NDArray[np.float32] | None
     seen: Seen
     has_words: bool
+    picture_s: float = 0.0
 
     @property
     def is_empty(self) -> bool:
@@ -51,11 +56,15 @@ class Evidence:
 
 
 def gather(request: Request, settings: MediaSettings) -> Evidence:
-    """Decode what a request lets the model see.
+    """Decode what a request lets the model see, unless that was done ahead.
 
     Raises:
         MediaError: A file of the clip cannot be used.
     """
+    if isinstance(request.evidence, MediaError):
+        raise request.evidence
+    if request.evidence is not None:
+        return request.evidence
     media, record = request.record.media, request.record
     audio_in_video = media.audio is None and media.video is not None and media.video.has_audio is not False
     picture = sound = None
@@ -82,7 +91,8 @@ def gather(request: Request, settings: MediaSettings) -> Evidence:
         },
         flags=tuple(sorted(flags)),
     )
-    return Evidence(frames, audio, seen, words or (request.transcript and bool(record.context)))
+    picture_s = picture.duration_s if picture else 0.0
+    return Evidence(frames, audio, seen, words or (request.transcript and bool(record.context)), picture_s)
 
 
 def _decode(ref: MediaRef, settings: MediaSettings, *, audio: bool, video: bool) -> Clip:
@@ -106,4 +116,7 @@ def _flags(request: Request, picture: Clip | None, sound: Clip | None) -> set[st
         for name, on in (("audio", request.audio), ("video", request.video), ("transcript", request.transcript))
         if not on
     }
+    quality = request.record.quality
+    if quality is not None and NO_SPEECH in quality.flags:
+        flags.add(NO_SPEECH)
     return flags | ({"images_unused"} if request.record.media.images else set())

@@ -8,11 +8,12 @@
 
 from emollm.prompts.answers import Answer, Parsed, answer_string, grammar, parse
 from emollm.prompts.escape import escape
-from emollm.prompts.tasks import TASKS, Task, prompt_sha256, render
+from emollm.prompts.tasks import TASKS, Exchange, Task, prompt_sha256, render
 
 __all__ = [
     "TASKS",
     "Answer",
+    "Exchange",
     "Parsed",
     "Task",
     "answer_string",

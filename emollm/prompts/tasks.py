@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from emollm.errors import ConfigError
 from emollm.prompts.answers import ANSWER_KEYS
@@ -18,6 +18,13 @@ from emollm.records import Record
 
 Style = Literal["json", "think", "text"]
 Message = dict[str, Any]
+
+
+class Exchange(NamedTuple):
+    """A question of a conversation, and what was answered."""
+
+    question: str
+    answer: str
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,8 @@ class Task:
         label_space: Closed set of labels, or None for open vocabulary.
         style: `json` (the answer string), `think` (reasoning before it) or `text` (free text).
         oracle_context: Show gold emotions and future turns of the dialogue. Never for evaluation.
+        history: What was asked and answered about the clip before, the first exchange first.
+        rules: Grammar (EBNF) that free text must follow; None: none.
     """
 
     name: str
@@ -39,6 +48,8 @@ class Task:
     label_space: tuple[str, ...] | None = None
     style: Style = "json"
     oracle_context: bool = False
+    history: tuple[Exchange, ...] = ()
+    rules: str | None = None
 
     def __post_init__(self) -> None:
         if (self.style != "text" and self.answer_keys != ANSWER_KEYS[: len(self.answer_keys)]) or not self.answer_keys:
@@ -57,6 +68,14 @@ class Task:
     def with_question(self, question: str) -> Task:
         """Return the same task with another question."""
         return replace(self, question=question)
+
+    def after(self, history: tuple[Exchange, ...]) -> Task:
+        """Return the same task as the next question of a conversation."""
+        return replace(self, history=history)
+
+    def with_rules(self, rules: str | None) -> Task:
+        """Return the same task, its free text under a grammar."""
+        return replace(self, rules=rules)
 
 
 TASKS: dict[str, Task] = {
@@ -103,8 +122,16 @@ def render(
     question = escape(task.question, special_tokens)
     if task.label_space is not None:
         question += " Choose from: " + ", ".join(escape(label, special_tokens) for label in task.label_space) + "."
-    content.append({"type": "text", "text": "\n".join([*lines, question])})
-    return [{"role": "user", "content": content}]
+    questions = [*(escape(exchange.question, special_tokens) for exchange in task.history), question]
+    messages = [{"role": "user", "content": [*content, _text("\n".join([*lines, questions[0]]))]}]
+    for exchange, following in zip(task.history, questions[1:], strict=True):
+        messages.append({"role": "assistant", "content": [_text(escape(exchange.answer, special_tokens))]})
+        messages.append({"role": "user", "content": [_text(following)]})
+    return messages
+
+
+def _text(text: str) -> dict[str, str]:
+    return {"type": "text", "text": text}
 
 
 def prompt_sha256(messages: list[Message]) -> str:

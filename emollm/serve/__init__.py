@@ -1,0 +1,1 @@
+"""Serving: the native model inside vLLM."""

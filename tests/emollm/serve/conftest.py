@@ -1,0 +1,74 @@
+"""Models with visible random weights whose attention heads are as vLLM's CPU attention has them, and clips of every kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emollm.data.sources import record_of
+from emollm.records import Media, MediaRef, Record, TextLine
+from tests.emollm.models.conftest import FRAMES, QFORMER, WAVES, WORDS
+
+HEADS = {"num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 1024}
+
+
+def changes(name: str) -> dict[str, Any]:
+    """Return how a composition departs from the tiny model."""
+    from emollm.models.tokens import train_tokenizer
+
+    words = {**WORDS, "vocab_size": 400, "hidden_size": 64, "tie_word_embeddings": True, **HEADS}
+    if name == "whisper clip resampler qwen2":
+        return {"text": {"model_type": "qwen2", **words}}
+    assert name == "hubert siglip qformer llama"
+    return {
+        "audio": {"model_type": "hubert", **WAVES},
+        "audio_tower": {"name": "hubert"},
+        "audio_window_s": 1.0,
+        "video": {"model_type": "siglip_vision_model", "intermediate_size": 64, **FRAMES},
+        "video_tower": {"name": "siglip", "tokens": "patches", "pool": 2},
+        "audio_adapter": {**QFORMER, "queries": 4},
+        "video_adapter": {**QFORMER, "queries": 6},
+        "fusion": {**QFORMER, "queries": 2},
+        "standardise": True,
+        "decoder": "llama",
+        "text": {"model_type": "llama", **words, "tie_word_embeddings": False},
+        "tokenizer": train_tokenizer(['{"labels":["happy"]}'], 400, decoder="llama"),
+    }
+
+
+def save(folder: Path, name: str) -> Path:
+    """Build a composition and save it; the decoder's answers depend on what it reads."""
+    import torch
+
+    from emollm.models.build import build, tiny_spec
+
+    torch.set_num_threads(1)
+    torch.manual_seed(2)
+    model, processor = build(tiny_spec(**changes(name)))
+    with torch.no_grad():
+        for parameter_name, parameter in model.named_parameters():
+            if "norm" not in parameter_name and parameter_name.startswith("model.language_model"):
+                parameter.mul_(6)
+        for part in model.model.av_encoder.standard.values():  # gathered statistics are not 0 and 1
+            part.mean.normal_()
+            part.deviation.uniform_(0.5, 2)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def mixed(make_clip: Callable[..., Path]) -> list[Record]:
+    """Sound with picture (two lengths), sound, picture, words, and picture with words."""
+    said = Media(video=MediaRef(path=str(make_clip("said.mp4", sound=False, seconds=0.3))))
+    return [
+        record_of(make_clip("both.mp4")),
+        record_of(make_clip("short.mp4", seconds=0.4)),
+        record_of(make_clip("sound.wav", seconds=0.5)),
+        record_of(make_clip("picture.mp4", sound=False)),
+        Record(id="spoken", text=(TextLine(text="I will not go there again, and that is that"),)),
+        Record(id="said", text=(TextLine(text="Well"),), media=said),
+    ]
