@@ -329,6 +329,7 @@ class Provenance(Row):
     seed: int | None = None
     emollm: str
     valid_for: str | None = None
+    purpose: str | None = None
 
 
 class Prediction(Row):

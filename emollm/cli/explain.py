@@ -26,6 +26,7 @@ def explain(
     ] = None,
     model: options.Model = "tiny",
     engine: options.Engine = options.EngineName.HF,
+    base_url: options.BaseUrl = None,
     labels: options.Labels = None,
     transcript: options.Transcript = None,
     no_audio: options.NoAudio = False,
@@ -48,7 +49,7 @@ def explain(
     asked = Options(options.split_labels(labels), None, not no_audio, not no_video, seed, temperature)
     task = TASKS["explain"] if question is None else TASKS["ask"].with_question(question)
     request, sampling = asked.request(record, task), asked.sampling()
-    with load(model) as opened:
+    with load(model, engine=engine.value, base_url=base_url) as opened:
         if question is not None and not json_:
             for piece in opened.engine.stream(request, sampling):
                 typer.echo(_printable(piece), nl=False)

@@ -11,7 +11,25 @@ import typer
 from typer.core import TyperGroup
 
 from emollm import __version__
-from emollm.cli import data, demo, explain, label, merge, recipes, score, sft, validate, wheels
+from emollm.cli import (
+    chat,
+    data,
+    demo,
+    doctor,
+    eval_run,
+    explain,
+    grpo,
+    label,
+    label_after,
+    merge,
+    models,
+    recipes,
+    score,
+    serve,
+    sft,
+    validate,
+    wheels,
+)
 from emollm.errors import EmoError, MediaError
 
 EPILOG = """Examples:
@@ -40,6 +58,13 @@ class _Commands(TyperGroup):
             typer.echo(ctx.get_help())
             ctx.exit()
         return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Take two words as one command where there is one of that name: `label audit` beside `label CLIP`."""
+        name = " ".join(args[:2])
+        if name in self.commands and len(args) > 1:
+            return name, self.commands[name], args[2:]
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -70,14 +95,23 @@ def root() -> None:
 
 
 app.command("label", epilog=label.EXAMPLES)(label.label)
+app.command("label audit", epilog=label_after.AUDIT_EXAMPLES)(label_after.audit)
+app.command("label relabel", epilog=label_after.RELABEL_EXAMPLES)(label_after.relabel)
+app.command("label diff", epilog=label_after.DIFF_EXAMPLES)(label_after.diff)
 app.command("explain", epilog=explain.EXAMPLES)(explain.explain)
+app.command("chat", epilog=chat.EXAMPLES)(chat.chat)
 app.command("sft", epilog=sft.EXAMPLES)(sft.sft)
+app.command("grpo", epilog=grpo.EXAMPLES)(grpo.grpo)
 app.command("merge", epilog=merge.EXAMPLES)(merge.merge)
 app.command("validate", epilog=validate.EXAMPLES)(validate.validate)
 app.command("score", epilog=score.EXAMPLES)(score.score)
+app.add_typer(eval_run.app, name="eval")
+app.add_typer(models.app, name="models")
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(data.app, name="data")
 app.add_typer(wheels.app, name="wheels")
+app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
+app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
 
 

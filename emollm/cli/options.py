@@ -10,15 +10,29 @@ import typer
 
 
 class EngineName(StrEnum):
-    """Engines that answer on this machine."""
+    """What answers: transformers or vLLM on this machine, or a server."""
 
     HF = "hf"
+    VLLM = "vllm"
+    OPENAI = "openai"
 
 
 Model = Annotated[
     str, typer.Option("--model", help="tiny (bundled), a run folder, a checkpoint folder, or a hub name.")
 ]
-Engine = Annotated[EngineName, typer.Option("--engine", help="What runs the model: hf (transformers).")]
+Engine = Annotated[
+    EngineName, typer.Option("--engine", help="hf (transformers), vllm (fast), or openai (a server, see --base-url).")
+]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--base-url", help="Server for --engine openai, up to /v1; its key: EMOLLM_API_KEY or OPENAI_API_KEY."
+    ),
+]
+Distribution = Annotated[
+    str | None,
+    typer.Option("--distribution", help="How the model spreads over labels: samples:16, or choices (with --labels)."),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of sampling; greedy answers do not depend on it.")]
 Temperature = Annotated[float, typer.Option("--temperature", min=0.0, help="0 is greedy.")]
 Labels = Annotated[str | None, typer.Option("--labels", help="Closed set of labels, such as calm,worried,angry.")]

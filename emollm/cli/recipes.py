@@ -18,9 +18,9 @@ SHOW_EXAMPLES = """Examples:
 
   emollm recipes show tiny/sft
 """
-COPY_EXAMPLES = """Examples:
+CP_EXAMPLES = """Examples:
 
-  emollm recipes copy tiny/sft my-recipe.yaml
+  emollm recipes cp tiny/sft my-recipe.yaml
 """
 
 
@@ -44,8 +44,8 @@ def show(recipe: Annotated[str, typer.Argument(help="Name of a bundled recipe, o
     typer.echo(find_recipe(recipe).read_text(encoding="utf-8"), nl=False)
 
 
-@app.command("copy", epilog=COPY_EXAMPLES)
-def copy(
+@app.command("cp", epilog=CP_EXAMPLES)
+def cp(
     recipe: Annotated[str, typer.Argument(help="Name of a bundled recipe, or a path.")],
     destination: Annotated[Path, typer.Argument(help="File to make; a folder takes the recipe's own file name.")],
 ) -> None:

@@ -21,9 +21,9 @@ def sft(
     overrides: Annotated[list[str] | None, typer.Argument(help="Settings such as stages.0.epochs=2.")] = None,
 ) -> None:
     """Train a model by a recipe, stage by stage; the run folder holds metrics, plot, card and checkpoints/final."""
-    from emollm.config import load_recipe
+    from emollm.config import Recipe, load_recipe
 
-    loaded = load_recipe(recipe, overrides or [])  # before the heavy import: a wrong recipe is told at once
+    loaded: Recipe = load_recipe(recipe, overrides or [])  # before the heavy import: a wrong recipe is told at once
     from emollm.train.sft import train
 
     typer.echo(str(train(loaded)))

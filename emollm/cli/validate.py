@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 
 EXAMPLES = """Examples:
 
   emollm validate tiny/sft data=data/synth/records.jsonl
+
+  emollm validate tiny/grpo data=data/synth/records.jsonl
 
   emollm validate my-recipe.yaml stages.0.batch_size=8
 """
@@ -21,15 +24,23 @@ def validate(
 ) -> None:
     """Check a recipe before it runs, and list what was checked and what could not be.
 
-    Keys, records, media of the first clips, lengths, what is taught, parameters of each block, memory.
+    Keys, records, media of the first clips, lengths, what is taught or rewarded, parameters of each block, memory.
     """
-    from emollm.config import load_recipe
+    from emollm.config import Training, load_recipe
+    from emollm.config_grpo import GrpoRecipe
+    from emollm.config_label import LabelRecipe, is_label_recipe, load_label_recipe
 
-    loaded = load_recipe(recipe, overrides or [])  # before the heavy import: a wrong recipe is told at once
+    read: Any = load_label_recipe if is_label_recipe(recipe) else partial(load_recipe, kind=Training)
+    loaded = read(recipe, overrides or [])  # before the heavy import: a wrong recipe is told at once
     from emollm.train.validate import check_recipe
+    from emollm.train.validate_grpo import check_grpo
+    from emollm.train.validate_label import check_label_recipe
 
     failed = 0
-    for check in check_recipe(loaded, clips):
+    checks: Any = check_grpo if isinstance(loaded, GrpoRecipe) else check_recipe
+    if isinstance(loaded, LabelRecipe):
+        checks = check_label_recipe
+    for check in checks(loaded, clips):
         typer.echo(check)
         failed += check.status == "wrong"
     if failed:

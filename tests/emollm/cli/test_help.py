@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from emollm.cli.main import app
-from emollm.config import load_recipe
+from emollm.config import Training, load_recipe
 
 ROOT: Any = typer.main.get_command(app)
 HEAVY = (
@@ -84,7 +84,7 @@ def test_examples_are_taken(example: str) -> None:
         assert command is not None
     values = command.make_context(command.name, list(arguments), parent=context).params
     if "overrides" in values and not values["recipe"].endswith(".yaml"):
-        load_recipe(values["recipe"], values["overrides"] or [])
+        load_recipe(values["recipe"], values["overrides"] or [], Training)
 
 
 def test_version() -> None:

@@ -24,17 +24,17 @@ def test_show_prints_the_file() -> None:
 
 
 @pytest.mark.parametrize("folder", [True, False])
-def test_copy(tmp_path: Path, folder: bool) -> None:
+def test_cp(tmp_path: Path, folder: bool) -> None:
     target = tmp_path / "sft.yaml"
-    result = run("copy", "tiny/sft", str(tmp_path if folder else target))
+    result = run("cp", "tiny/sft", str(tmp_path if folder else target))
     assert result.exit_code == 0 and result.output.strip() == str(target)
     assert target.read_bytes() == find_recipe("tiny/sft").read_bytes()
 
 
-def test_copy_overwrites_nothing(tmp_path: Path) -> None:
+def test_cp_overwrites_nothing(tmp_path: Path) -> None:
     target = tmp_path / "mine.yaml"
     target.write_text("mine")
-    result = run("copy", "tiny/sft", str(target))
+    result = run("cp", "tiny/sft", str(target))
     assert result.exit_code == 2 and "exists already" in result.stderr
     assert target.read_text() == "mine"
 

@@ -1,0 +1,119 @@
+"""`emollm serve`: a model for a team, behind keys and limits. The gateway is in emollm/serve/gateway/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emollm.cli import options
+
+EXAMPLES = """Examples:
+
+  emollm serve tiny --demo
+
+  emollm serve --new-key ann --keys keys.txt
+
+  emollm serve runs/mine --host 0.0.0.0 --keys keys.txt --purpose "film studies"
+
+  emollm serve models/omni --engine vllm --adapter actors=adapters/actors --media-root clips
+"""
+
+
+def serve(
+    model: Annotated[
+        str | None,
+        typer.Argument(help="tiny, a run folder, a checkpoint folder, a hub name; with openai its name there."),
+    ] = None,
+    engine: options.Engine = options.EngineName.HF,
+    base_url: options.BaseUrl = None,
+    adapter: Annotated[
+        list[str] | None, typer.Option("--adapter", help="LoRA adapter as NAME=FOLDER, asked for by its name (vllm).")
+    ] = None,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; others than loopback need keys.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    keys: Annotated[
+        Path | None, typer.Option("--keys", help="File with hashes of keys; also: EMOLLM_API_KEYS.")
+    ] = None,
+    new_key: Annotated[
+        str | None,
+        typer.Option("--new-key", help="Make a key of this name, add its hash to --keys, print it, and end."),
+    ] = None,
+    media_root: Annotated[
+        Path | None, typer.Option("--media-root", help="Clips may be named by path below this.")
+    ] = None,
+    url_host: Annotated[
+        list[str] | None, typer.Option("--url-host", help="Clips may be fetched over https from this host.")
+    ] = None,
+    purpose: Annotated[
+        str | None, typer.Option("--purpose", help="What the answers are for; each one carries it.")
+    ] = None,
+    purpose_exception: Annotated[
+        str | None,
+        typer.Option("--purpose-exception", help="Why work or education is allowed: 'safety: ...', 'medical: ...'."),
+    ] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Serve a model that is valid for synthetic clips only.")] = False,
+    max_requests: Annotated[int, typer.Option("--max-requests", min=1, help="Requests at a time.")] = 16,
+    rate: Annotated[int, typer.Option("--rate", min=1, help="Requests a minute, for each key.")] = 120,
+    max_body_mb: Annotated[float, typer.Option("--max-body-mb", min=0.01, help="Size of a request.")] = 64.0,
+    max_clip_s: Annotated[float, typer.Option("--max-clip-s", min=0.1, help="Length of a clip.")] = 300.0,
+    timeout_s: Annotated[float, typer.Option("--timeout-s", min=1, help="Time for an answer.")] = 120.0,
+    metrics: Annotated[bool, typer.Option("--metrics", help="Show /metrics for Prometheus.")] = False,
+) -> None:
+    """Serve predictions and OpenAI's chat protocol; SIGTERM ends it when running requests are done.
+
+    POST /v1/emotions and /v1/chat/completions, GET /v1/models, /health, /ready.
+    """
+    import os
+
+    from emollm.errors import ConfigError
+    from emollm.serve.gateway.keys import Keys
+    from emollm.serve.gateway.keys import new_key as make_key
+
+    if new_key is not None:
+        if keys is None:
+            raise ConfigError("a key needs a file for its hash", "--new-key", "add --keys keys.txt")
+        typer.echo(make_key(new_key, keys))
+        return
+    if model is None:
+        raise ConfigError("no model", "emollm serve", "name one, such as: emollm serve tiny --demo")
+    if keys is not None and not keys.is_file():
+        raise ConfigError("no such file", f"--keys {keys}", f"make one: emollm serve --new-key NAME --keys {keys}")
+    known = Keys.read(keys, os.environ)
+    from emollm.serve.gateway.settings import Settings
+
+    settings = Settings(
+        host=host, port=port, media_root=media_root, url_hosts=tuple(name.lower() for name in url_host or ()),
+        purpose=purpose, purpose_exception=purpose_exception, max_body_mb=max_body_mb, max_clip_s=max_clip_s,
+        max_requests=max_requests, requests_per_minute=rate, timeout_s=timeout_s, metrics=metrics,
+    )  # fmt: skip
+    settings.check_access(bool(known))  # before a model is opened
+    from emollm.serve.gateway.app import make_app
+    from emollm.serve.gateway.start import Wanted, open_backend
+    from emollm.serve.gateway.start import serve as run
+
+    wanted = Wanted(model, engine.value, base_url, _adapters(adapter or []), demo)
+    backend, media = open_backend(wanted, settings)
+    gateway = make_app(settings, backend, known, media)
+    run(gateway, lambda address: typer.echo(f"{', '.join(backend.models)} at {address}", err=True))
+
+
+def _adapters(given: list[str]) -> dict[str, Path]:
+    """Return adapters by name.
+
+    Raises:
+        ConfigError: One is not NAME=FOLDER, or the folder holds no adapter.
+    """
+    from emollm.errors import ConfigError
+
+    found: dict[str, Path] = {}
+    for entry in given:
+        name, _, folder = entry.partition("=")
+        if not name or name in found or not (Path(folder) / "adapter_config.json").is_file():
+            fix = "write NAME=FOLDER, each name once; the folder has adapter_config.json"
+            raise ConfigError("no adapter", f"--adapter {entry}", fix)
+        found[name] = Path(folder)
+    return found

@@ -1,0 +1,94 @@
+"""`emollm serve`: what it refuses before a model is opened, and one real run from start to SIGTERM."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+from typer.testing import CliRunner
+
+from emollm.cli.main import app
+from emollm.records import Prediction
+
+
+def serve(*arguments: str) -> Any:
+    return CliRunner().invoke(app, ["serve", *arguments])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "no model"),
+        (["tiny"], "--demo"),
+        (["tiny", "--demo", "--host", "0.0.0.0"], "this machine only"),
+        (["tiny", "--demo", "--keys", "none.txt"], "no such file"),
+        (["tiny", "--demo", "--purpose", "watching employees"], "EU AI Act"),
+        (["tiny", "--demo", "--purpose", "employees", "--purpose-exception", "we want it"], "no reason"),
+        (["tiny", "--demo", "--media-root", "none"], "no such folder"),
+        (["tiny", "--demo", "--adapter", "a=b"], "no adapter"),
+        (["none", "--demo"], "no model here"),
+        (["--new-key", "ann"], "needs a file"),
+    ],
+)
+def test_what_is_refused(arguments: list[str], told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("EMOLLM_API_KEYS", raising=False)
+    result = serve(*arguments)
+    assert result.exit_code == 2, result.output
+    assert told in result.stderr
+
+
+def test_a_new_key_is_printed_once(tmp_path: Path) -> None:
+    file = tmp_path / "keys.txt"
+    key = serve("--new-key", "ann", "--keys", str(file)).stdout.strip()
+    assert key.startswith("emo-") and key not in file.read_text() and file.read_text().startswith("ann ")
+
+
+@pytest.mark.slow
+def test_from_start_to_sigterm(random_model: Path, make_clip: Callable[..., Path], tmp_path: Path) -> None:
+    """A real model: predictions, OpenAI's client, a schema that is kept, and an end that is in order."""
+    call = [sys.executable, "-m", "emollm", "serve", str(random_model), "--demo", "--port", "0", "--purpose", "tests"]
+    process = subprocess.Popen(
+        [*call, "--timeout-s", "600"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "EMOLLM_API_KEYS": "ann:" + "k" * 20},
+    )
+    try:
+        assert process.stderr is not None
+        address = next(line.split()[-1] for line in process.stderr if "http://" in line)
+        with make_clip().open("rb") as clip, httpx2.Client(timeout=600, trust_env=False) as client:
+            headers = {"authorization": "Bearer " + "k" * 20}
+            fields = {"task": "labels", "labels": ["calm", "sad"], "questions": ["why?"]}
+            answer = client.post(f"{address}/emotions", data=fields, files={"clip": clip}, headers=headers)
+        rows = [Prediction.model_validate(row) for row in answer.json()["predictions"]]
+        assert {label.text for label in rows[0].labels} <= {"calm", "sad"} and rows[0].seen.frames == 4
+        assert (rows[0].provenance.purpose, rows[0].provenance.valid_for) == ("tests", "synthetic")
+        official = openai.OpenAI(base_url=address, api_key="k" * 20, timeout=600)
+        schema = {
+            "type": "object",
+            "properties": {"mood": {"enum": ["calm", "sad"]}},
+            "required": ["mood"],
+            "additionalProperties": False,
+        }
+        form: Any = {"type": "json_schema", "json_schema": {"name": "mood", "schema": schema}}
+        (model,) = official.models.list()
+        said = official.chat.completions.create(
+            model=model.id, messages=[{"role": "user", "content": "How is she?"}], response_format=form
+        )
+        assert json.loads(said.choices[0].message.content or "")["mood"] in {"calm", "sad"}
+        stream = official.chat.completions.create(
+            model=model.id, messages=[{"role": "user", "content": "why?"}], stream=True, max_tokens=5, temperature=1
+        )
+        assert [chunk.choices[0].finish_reason for chunk in stream][-1] in {"stop", "length"}
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(120) == 0
+    finally:
+        process.kill()
