@@ -1,4 +1,4 @@
-"""Metrics by the names that `emollm score` takes: those of emollm/evaluation/families.py and open_labels.py, over the wheels asked for."""
+"""Metrics by the names that `emollm score` takes: families.py, questions.py, descriptions.py, open_labels.py, over the wheels asked for."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from dataclasses import dataclass
 
 from emollm.emotions.maps import OWN, Maps, load_maps
 from emollm.errors import ConfigError
-from emollm.evaluation import open_labels
-from emollm.evaluation.families import METRICS, Metric
+from emollm.evaluation import open_labels, questions
+from emollm.evaluation.descriptions import DESCRIPTION
+from emollm.evaluation.families import METRICS as FAMILIES
+from emollm.evaluation.families import Metric
 from emollm.metrics.wheel import METRICS as OVER_WHEELS
+
+METRICS = {**FAMILIES, **questions.METRICS, "description": DESCRIPTION}
 
 
 @dataclass(frozen=True)

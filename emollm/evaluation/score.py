@@ -52,7 +52,7 @@ def score(
     Raises:
         EmoError: A metric refuses its input, or clips have no such cluster.
     """
-    by, clusters = _clusters(joined.records, cluster)
+    by, clusters = clusters_of(joined.records, cluster)
     drawn = {"draws": draws, "level": level, "seed": seed}
     rows = []
     for each in chosen:
@@ -61,7 +61,7 @@ def score(
             each.metric.prepare(gold, [each.metric.answer(p, r) for p, r in zip(found, joined.records, strict=True)])
             for found in joined.predictions
         ]
-        rows.append(_row(each, systems, clusters, drawn))
+        rows.append(metric_row(each, systems, clusters, drawn))
     if len(joined.outputs) > 1 and len(set(clusters)) > 1:
         corrected = holm({str(i): row["compare"][row["ranks"]]["p"] for i, row in enumerate(rows)})
         for i, row in enumerate(rows):
@@ -95,7 +95,7 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _row(
+def metric_row(
     each: Chosen, systems: Sequence[Prepared], clusters: Sequence[Hashable], drawn: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return one metric's part of the report."""
@@ -157,12 +157,15 @@ def _source(one: Outputs, found: Sequence[Prediction]) -> dict[str, Any]:
     }
 
 
-def _clusters(records: Sequence[Record], wanted: str | None) -> tuple[str, list[Hashable]]:
+def clusters_of(records: Sequence[Record], wanted: str | None) -> tuple[str, list[Hashable]]:
     """Return what is drawn, and that of each clip."""
     speakers = [record.subject_id or (record.speaker.id if record.speaker else None) for record in records]
+    # the first of the turns before names a dialogue; where turns are told, a clip without any is itself the first
+    turns = [record.context[0].id if record.context else None for record in records]
+    alone = [record.id if any(turns) else None for record in records]
     found: dict[str, list[Any]] = {
         "speaker": speakers,
-        "dialogue": [record.root_id for record in records],
+        "dialogue": [r.root_id or turn or own for r, turn, own in zip(records, turns, alone, strict=True)],
         "clip": [record.id for record in records],
     }
     by = wanted or ("speaker" if all(speakers) else "clip")

@@ -28,7 +28,7 @@ def score_text(report: Mapping[str, Any]) -> str:
     for row in report["scores"]:
         parts.append(_columns([("metric", "value", "", "interval", ""), *_values(row)]))
         parts += [_columns([*_compared(row)])] if "compare" in row else []
-        parts += _details(row["details"])
+        parts += details_text(row["details"])
     return "\n\n".join(plain_lines(part) for part in parts)
 
 
@@ -77,7 +77,7 @@ def _compared(row: Mapping[str, Any]) -> Iterator[Cells]:
         )
 
 
-def _details(details: Mapping[str, Any]) -> list[str]:
+def details_text(details: Mapping[str, Any]) -> list[str]:
     """Return what stands beside the values: a table for each group of rows, then a line of single facts."""
     tables, facts = [], []
     for name, found in details.items():
