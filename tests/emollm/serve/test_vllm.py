@@ -143,7 +143,7 @@ def test_a_chat_with_sound_and_picture_apart_has_the_prompt_of_training(
     ((_, _, text),) = [message["content"] for message in row.messages]
     media = message_parts(row.messages[0]["content"][:2], row.evidence, MEDIA.sample_rate_hz, "vllm")
     chat = [{"role": "user", "content": [*media[::order], text]}]
-    params = SamplingParams(max_tokens=1, detokenize=False)
+    params = SamplingParams(temperature=0, max_tokens=1, detokenize=False)
     (answer,) = vllm.llm.chat(chat, params, use_tqdm=False, chat_template_content_format=content_format)
     assert list(answer.prompt_token_ids) == hf._inputs([row])["input_ids"][0].tolist()
 
@@ -157,7 +157,8 @@ def test_a_second_question_about_a_clip_reads_only_what_is_new(engines: tuple[An
     row = vllm._row(Request("r", mixed[1], TASKS["ask"]), Sampling(max_new_tokens=10))
     ask = {"prompt_token_ids": row.ids, "multi_modal_data": media_of(row)}
     first, second = (
-        vllm.llm.generate([ask], SamplingParams(max_tokens=1, detokenize=False), use_tqdm=False)[0] for _ in range(2)
+        vllm.llm.generate([ask], SamplingParams(temperature=0, max_tokens=1, detokenize=False), use_tqdm=False)[0]
+        for _ in range(2)
     )
     assert second.num_cached_tokens > 0
     assert second.num_cached_tokens % 32 == 0
