@@ -52,8 +52,8 @@ format: setup  ## put the style right
 bench: setup  ## run the benchmarks (ratios side by side; results belong in LOG.md)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
-experiments: setup  ## train recipes/tiny and score it on its dev split (an hour on 2 cores; test and sealed stay closed)
-	$(BIN)/emollm data make-synth --n 8000 --seed 0 --split train -o data/synth-train
+experiments: setup  ## train recipes/tiny and score it on its dev split (some two hours on 2 cores; test and sealed stay closed)
+	$(BIN)/emollm data make-synth --n 24000 --seed 0 --split train -o data/synth-train
 	$(BIN)/emollm data make-synth --n 500 --seed 0 --split dev -o data/synth-dev
 	$(BIN)/emollm sft tiny/sft data.train=data/synth-train/records.jsonl data.dev=data/synth-dev/records.jsonl
 	$(BIN)/python benchmarks/experiments/score_synth.py --model runs/tiny-sft --data data/synth-dev --train data/synth-train -o runs/tiny-sft/dev.json

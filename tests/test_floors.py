@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = {
     0: "__init__ endpoint errors paths plugins xlsx doctor",
-    1: "jsonl purpose records config config_grpo config_label config_model config_yaml emotions metrics rewards prompts run",
+    1: "gold jsonl purpose records config config_grpo config_label config_model config_yaml emotions metrics rewards prompts run",
     2: "media synth",
     3: "models",
     4: "train engines data batch evaluation report serve api chat",

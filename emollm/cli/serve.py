@@ -21,47 +21,58 @@ EXAMPLES = """Examples:
 """
 
 
+Model = Annotated[
+    str | None,
+    typer.Argument(help="tiny, a run folder, a checkpoint folder, a hub name; with openai its name there."),
+]
+Adapter = Annotated[
+    list[str] | None, typer.Option("--adapter", help="LoRA adapter as NAME=FOLDER, asked for by its name (vllm).")
+]
+Host = Annotated[str, typer.Option("--host", help="Address to listen on; others than loopback need keys.")]
+Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")]
+KeysFile = Annotated[Path | None, typer.Option("--keys", help="File with hashes of keys; also: EMOLLM_API_KEYS.")]
+NewKey = Annotated[
+    str | None,
+    typer.Option("--new-key", help="Make a key of this name, add its hash to --keys, print it, and end."),
+]
+MediaRoot = Annotated[Path | None, typer.Option("--media-root", help="Clips may be named by path below this.")]
+UrlHost = Annotated[
+    list[str] | None, typer.Option("--url-host", help="Clips may be fetched over https from this host.")
+]
+Purpose = Annotated[str | None, typer.Option("--purpose", help="What the answers are for; each one carries it.")]
+PurposeException = Annotated[
+    str | None,
+    typer.Option("--purpose-exception", help="Why work or education is allowed: 'safety: ...', 'medical: ...'."),
+]
+Demo = Annotated[bool, typer.Option("--demo", help="Serve a model that is valid for synthetic clips only.")]
+MaxRequests = Annotated[int, typer.Option("--max-requests", min=1, help="Requests at a time.")]
+Rate = Annotated[int, typer.Option("--rate", min=1, help="Requests a minute, for each key.")]
+MaxBodyMb = Annotated[float, typer.Option("--max-body-mb", min=0.01, help="Size of a request.")]
+MaxClipS = Annotated[float, typer.Option("--max-clip-s", min=0.1, help="Length of a clip.")]
+TimeoutS = Annotated[float, typer.Option("--timeout-s", min=1, help="Time for an answer.")]
+Metrics = Annotated[bool, typer.Option("--metrics", help="Show /metrics for Prometheus.")]
+
+
 def serve(
-    model: Annotated[
-        str | None,
-        typer.Argument(help="tiny, a run folder, a checkpoint folder, a hub name; with openai its name there."),
-    ] = None,
+    model: Model = None,
     engine: options.Engine = options.EngineName.HF,
     base_url: options.BaseUrl = None,
-    adapter: Annotated[
-        list[str] | None, typer.Option("--adapter", help="LoRA adapter as NAME=FOLDER, asked for by its name (vllm).")
-    ] = None,
-    host: Annotated[
-        str, typer.Option("--host", help="Address to listen on; others than loopback need keys.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
-    keys: Annotated[
-        Path | None, typer.Option("--keys", help="File with hashes of keys; also: EMOLLM_API_KEYS.")
-    ] = None,
-    new_key: Annotated[
-        str | None,
-        typer.Option("--new-key", help="Make a key of this name, add its hash to --keys, print it, and end."),
-    ] = None,
-    media_root: Annotated[
-        Path | None, typer.Option("--media-root", help="Clips may be named by path below this.")
-    ] = None,
-    url_host: Annotated[
-        list[str] | None, typer.Option("--url-host", help="Clips may be fetched over https from this host.")
-    ] = None,
-    purpose: Annotated[
-        str | None, typer.Option("--purpose", help="What the answers are for; each one carries it.")
-    ] = None,
-    purpose_exception: Annotated[
-        str | None,
-        typer.Option("--purpose-exception", help="Why work or education is allowed: 'safety: ...', 'medical: ...'."),
-    ] = None,
-    demo: Annotated[bool, typer.Option("--demo", help="Serve a model that is valid for synthetic clips only.")] = False,
-    max_requests: Annotated[int, typer.Option("--max-requests", min=1, help="Requests at a time.")] = 16,
-    rate: Annotated[int, typer.Option("--rate", min=1, help="Requests a minute, for each key.")] = 120,
-    max_body_mb: Annotated[float, typer.Option("--max-body-mb", min=0.01, help="Size of a request.")] = 64.0,
-    max_clip_s: Annotated[float, typer.Option("--max-clip-s", min=0.1, help="Length of a clip.")] = 300.0,
-    timeout_s: Annotated[float, typer.Option("--timeout-s", min=1, help="Time for an answer.")] = 120.0,
-    metrics: Annotated[bool, typer.Option("--metrics", help="Show /metrics for Prometheus.")] = False,
+    adapter: Adapter = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    keys: KeysFile = None,
+    new_key: NewKey = None,
+    media_root: MediaRoot = None,
+    url_host: UrlHost = None,
+    purpose: Purpose = None,
+    purpose_exception: PurposeException = None,
+    demo: Demo = False,
+    max_requests: MaxRequests = 16,
+    rate: Rate = 120,
+    max_body_mb: MaxBodyMb = 64.0,
+    max_clip_s: MaxClipS = 300.0,
+    timeout_s: TimeoutS = 120.0,
+    metrics: Metrics = False,
 ) -> None:
     """Serve predictions and OpenAI's chat protocol; SIGTERM ends it when running requests are done.
 

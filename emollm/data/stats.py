@@ -20,8 +20,8 @@ from xml.sax.saxutils import escape
 
 from emollm.data.stream import new_folder, stream
 from emollm.emotions.maps import Maps, load_maps
+from emollm.gold import gold_labels
 from emollm.records import MediaRef, Record
-from emollm.train.targets import labels_of
 
 BIN_S = 0.1
 STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 600)  # widths of a plot's bins
@@ -45,7 +45,7 @@ class Stats:
         self.records += 1
         for kind, values in _facts(record):
             self.by.setdefault(kind, Counter()).update(values)
-        self.labels.update(label.strip().lower() for label in labels_of(record) or ())
+        self.labels.update(label.strip().lower() for label in gold_labels(record) or ())
         seconds = duration_s(record)
         if seconds is not None:
             self.durations[math.floor(seconds / BIN_S)] += 1

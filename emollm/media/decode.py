@@ -111,10 +111,7 @@ def decode(
     pictures = pictures if len(times_s) else None
     sound = sound if sound is not None and len(sound) else None
     if pictures is None and sound is None:
-        if span == Span():
-            raise no_streams(path)
-        what = f"nothing is shown or heard from {span.start_s:g} s on"
-        raise MediaError("empty_span", what, str(path), "compare start_s and end_s with the length of the file")
+        raise _nothing(span, path)
     if pictures is not None and len(pictures) < frames:
         flags.add("few_frames")
     flags |= _shortness(readings, span)
@@ -124,6 +121,14 @@ def decode(
     }
     duration_s = _decoded_end_s(readings, span) - span.start_s
     return Clip(pictures, times_s, sound, sample_rate_hz, duration_s, states, tuple(sorted(flags)))
+
+
+def _nothing(span: Span, path: Path | str) -> MediaError:
+    """Return the error of a file, or a span of one, in which nothing is shown or heard."""
+    if span == Span():
+        return no_streams(path)
+    what = f"nothing is shown or heard from {span.start_s:g} s on"
+    return MediaError("empty_span", what, str(path), "compare start_s and end_s with the length of the file")
 
 
 def _span(start_s: float | None, end_s: float | None, path: Path | str) -> Span:

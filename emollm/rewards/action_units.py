@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from emollm.gold import gold_units
 from emollm.metrics.action_units import told_units
-from emollm.rewards.gold import gold_units
 from emollm.rewards.rollout import Grade, Reward, Rollout
 
 

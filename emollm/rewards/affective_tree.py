@@ -15,8 +15,8 @@ from typing import ClassVar, NamedTuple
 
 from emollm.config_model import Positive
 from emollm.emotions.lexicon import read_word
+from emollm.gold import gold_cues, gold_labels
 from emollm.records import Cue
-from emollm.rewards.gold import gold_cues, gold_labels
 from emollm.rewards.rollout import Grade, Reward, Rollout
 
 _FAR = 100

@@ -12,9 +12,9 @@ import re
 from functools import lru_cache
 
 from emollm.config_model import Share
+from emollm.gold import gold_cues
 from emollm.metrics.explanation import cue_counts
 from emollm.records import Cue
-from emollm.rewards.gold import gold_cues
 from emollm.rewards.rollout import Grade, Reward, Rollout
 
 _WORD = re.compile(r"\w+")

@@ -1,7 +1,7 @@
 """The weighted list of rewards that a recipe gets when it names none.
 
-Chosen on the synthetic training clips with `benchmarks/cheating.py`: every honest policy there that beats the best constant list earns
-more than every cheat.
+Chosen on the synthetic training clips with `benchmarks/experiments/cheating.py`: every honest policy there that beats the best constant
+list earns more than every cheat.
 """
 
 from __future__ import annotations

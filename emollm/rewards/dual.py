@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from emollm.emotions.maps import OWN
-from emollm.rewards.gold import gold_labels
+from emollm.gold import gold_labels
 from emollm.rewards.length import Length, Penalty, factor
 from emollm.rewards.reasoning import NOT_ASKED, reasoned_labels
 from emollm.rewards.rollout import Grade, Reward, Rollout

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pydantic import PrivateAttr
 
 from emollm.emotions.lexicon import read_word, split_labels
+from emollm.gold import gold_labels
 from emollm.records import Record
-from emollm.rewards.gold import gold_labels
 from emollm.rewards.rollout import Grade, Judge, Reward, Rollout
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from emollm.rewards.gold import gold_labels
+from emollm.gold import gold_labels
 from emollm.rewards.rollout import Grade, Reward, Rollout
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from typing import ClassVar, Literal
 
-from emollm.rewards.gold import gold_labels
+from emollm.gold import gold_labels
 from emollm.rewards.rollout import Grade, Reward, Rollout
 
 Penalty = Literal["p1", "p2", "p3"]

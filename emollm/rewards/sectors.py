@@ -11,8 +11,8 @@ from functools import lru_cache
 
 from emollm.emotions.lexicon import read_word
 from emollm.emotions.maps import Maps, load_maps
+from emollm.gold import gold_labels
 from emollm.records import Record
-from emollm.rewards.gold import gold_labels
 from emollm.rewards.rollout import Grade, Rollout
 
 NO_GOLD = Grade(None, "no gold label that the wheels know")

@@ -14,9 +14,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from emollm.gold import gold_point
 from emollm.metrics.aligned import share
 from emollm.rewards.circumplex import point
-from emollm.rewards.gold import gold_point
 from emollm.rewards.rollout import Grade, Reward, Rollout
 
 

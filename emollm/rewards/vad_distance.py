@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 
+from emollm.gold import gold_point
 from emollm.rewards.circumplex import point
-from emollm.rewards.gold import gold_point
 from emollm.rewards.rollout import Grade, Reward, Rollout
 
 _GREATEST = math.dist((-1, -1), (1, 1))

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from emollm.gold import gold_labels
 from emollm.rewards.circumplex import signs
-from emollm.rewards.gold import gold_labels
 from emollm.rewards.rollout import Grade, Reward, Rollout
 
 

@@ -1,7 +1,7 @@
 """Per-sample F over the emotion wheels: the accuracy reward of AffectGPT-R1 (Lian et al. 2025, https://arxiv.org/abs/2508.01318).
 
 The mean over the wheels of the level-1 F of the named labels against the clip's, times one of the paper's length penalties if asked. Alone
-it can be gamed: the commonest labels, named for every clip, earn nearly what a fair model does (benchmarks/cheating.py).
+it can be gamed: the commonest labels, named for every clip, earn nearly what a fair model does (benchmarks/experiments/cheating.py).
 
 Departures: neutral and the empty list are classes of their own (emollm/rewards/sectors.py); wheels are ours unless others are imported.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from emollm.emotions.maps import OWN
-from emollm.rewards.gold import gold_labels
+from emollm.gold import gold_labels
 from emollm.rewards.length import Length, Penalty, factor
 from emollm.rewards.rollout import Grade, Reward, Rollout
 from emollm.rewards.sectors import NO_GOLD, sectors

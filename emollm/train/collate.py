@@ -88,8 +88,8 @@ class Collator:
     def media(self, pairs: Sequence[Pair]) -> dict[str, torch.Tensor]:
         """Return the media tensors, aligned with rows."""
         media = self.processor(
-            audio=[_sound(example, clip) for example, clip in pairs],
-            videos=[_pictures(example, clip) for example, clip in pairs],
+            audio=[sound_of(example, clip) for example, clip in pairs],
+            videos=[pictures_of(example, clip) for example, clip in pairs],
         )
         return dict(media)
 
@@ -160,14 +160,14 @@ class Collator:
         return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
 
-def _sound(example: Example, clip: StoredClip) -> NDArray[np.float32] | None:
+def sound_of(example: Example, clip: StoredClip) -> NDArray[np.float32] | None:
     """Return the waveform, zeros where it is silenced."""
     if example.audio == "absent" or clip.audio is None:
         return None
     return clip.audio if example.audio == "present" or clip.silent else np.zeros_like(clip.audio)
 
 
-def _pictures(example: Example, clip: StoredClip) -> NDArray[np.uint8] | None:
+def pictures_of(example: Example, clip: StoredClip) -> NDArray[np.uint8] | None:
     """Return the frames, zeros where they are blackened."""
     if example.video == "absent" or clip.frames is None:
         return None

@@ -30,6 +30,7 @@ from trl import GRPOConfig
 from emollm.config import dump_recipe, load_recipe
 from emollm.config_grpo import FINAL, STAGE, GrpoRecipe
 from emollm.errors import ConfigError
+from emollm.gold import gold_labels
 from emollm.models.modeling import EmoForConditionalGeneration, parameters_by_block
 from emollm.models.processor import EmoProcessor
 from emollm.paths import whole_file
@@ -57,7 +58,6 @@ from emollm.train.sft import (
     set_dtypes,
     with_lora,
 )
-from emollm.train.targets import labels_of
 
 FREE = ("resume", "name", "output")  # what may differ between two parts of a run
 GRPO = """@article{shao2024deepseekmath,
@@ -143,7 +143,7 @@ def learn(
             beta=recipe.beta,
         )
         check_world_size(world_size, trainer.accelerator.num_processes)
-        gold = {record.id: labels_of(record) or () for record in prompts.records}
+        gold = {record.id: gold_labels(record) or () for record in prompts.records}
         epochs = len(plan.examples) / len(prompts.records)
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(PolicyProgress(run.log, log.latest, gold.__getitem__, epochs, console))

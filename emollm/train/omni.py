@@ -26,7 +26,7 @@ from emollm.models.omni.loading import load_omni
 from emollm.models.omni.processor import MEDIA_KEYS, OmniProcessor, split
 from emollm.records import Record
 from emollm.train.clips import ClipMemory, StoredClip
-from emollm.train.collate import IGNORED, Collator, _pictures, _sound
+from emollm.train.collate import IGNORED, Collator, pictures_of, sound_of
 from emollm.train.examples import Example
 
 END_OF_TURN = "<|im_end|>"
@@ -133,7 +133,7 @@ class OmniCollator(Collator):
     def _row(self, example: Example, clip: StoredClip) -> dict[str, Any]:
         """Return the tensors of one row, and where its answer starts."""
         prompt, _ = self.texts_of(example)
-        row = self.processor.row(prompt, _sound(example, clip), _pictures(example, clip), clip.seconds)
+        row = self.processor.row(prompt, sound_of(example, clip), pictures_of(example, clip), clip.seconds)
         answer = torch.from_numpy(self.tokens_of(example).answer).long().unsqueeze(0)  # (1, length of the answer)
         start = row["input_ids"].shape[1]
         row["input_ids"] = torch.cat([row["input_ids"], answer], dim=1)

@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from emollm.gold import gold_cues, gold_labels
 from emollm.prompts import TASKS, Answer, Task
-from emollm.records import QA, Cue, Description, Modality, Record
+from emollm.records import QA, Description, Modality, Record
 from emollm.synth.wording import explanation as compose
 
 GENERATOR = "generator"  # author of descriptions that `emollm.synth.wording` composed
@@ -27,25 +28,6 @@ class Lesson:
     answer: Answer
 
 
-def labels_of(record: Record) -> tuple[str, ...] | None:
-    """Return the labels a record teaches: open vocabulary first, else its classes; None when nothing is known."""
-    targets = record.targets
-    if targets.labels_ov is not None:
-        return tuple(label.text for label in targets.labels_ov)
-    if targets.labels_multi is not None:
-        return targets.labels_multi.names
-    return None if targets.label is None else (targets.label.name,)
-
-
-def cues_of(record: Record) -> tuple[Cue, ...] | None:
-    """Return the cues an answer names: those that support a label where the record tells, else all."""
-    cues = record.targets.cues
-    if cues is None:
-        return None
-    supporting = tuple(cue for cue in cues if cue.supports is not None)
-    return supporting or cues
-
-
 def explanation_of(record: Record) -> Description | None:
     """Return the reasoning of a record (else its first description), English first."""
     descriptions = sorted(record.targets.description, key=lambda d: (d.kind != "reasoning", d.lang not in (None, "en")))
@@ -57,7 +39,7 @@ def questions_of(record: Record, present: Collection[Modality]) -> list[int]:
 
     A question that does not say what it needs is asked only while no cue is lost, or when its answer can be composed anew.
     """
-    cues = cues_of(record) or ()
+    cues = gold_cues(record) or ()
     whole = all(cue.modality in present for cue in cues) and bool(present)
     return [
         index
@@ -71,8 +53,8 @@ def teachable(record: Record, task: Task, present: Collection[Modality]) -> bool
     if task.style == "text":
         return bool(questions_of(record, present))
     known = {
-        "labels": labels_of(record) is not None,
-        "cues": cues_of(record) is not None,
+        "labels": gold_labels(record) is not None,
+        "cues": gold_cues(record) is not None,
         "explanation": explanation_of(record) is not None,
         "confidence": False,
     }
@@ -97,9 +79,9 @@ def lesson(record: Record, task: Task, present: Collection[Modality]) -> Lesson:
     Raises:
         ValueError: The record does not know what the task asks for; see `teachable`.
     """
-    cues = cues_of(record) or ()
+    cues = gold_cues(record) or ()
     left = tuple(cue for cue in cues if cue.modality in present)
-    labels = (labels_of(record) or ()) if present else ()
+    labels = (gold_labels(record) or ()) if present else ()
     if "explanation" not in task.answer_keys:
         return Lesson(task, Answer(labels, left))
     description = explanation_of(record)

@@ -84,9 +84,10 @@ def test_every_other_command_would_be_taken(page: str, monkeypatch: pytest.Monke
 
 
 def test_python_blocks_are_python() -> None:
-    for page in PAGES:
-        for block in blocks(page, "python"):
-            compile(block, page, "exec")
+    found = [(page, block) for page in PAGES for block in blocks(page, "python")]
+    assert found
+    for page, block in found:
+        compile(block, page, "exec")
 
 
 def test_settings_that_are_named_exist() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.cheating import Bench, failures, grade, read_lists, show
+from benchmarks.experiments.cheating import Bench, failures, grade, read_lists, show
 from emollm.records import Cue, OpenLabel, Record, Targets, TextLine
 
 REFERENCE = Path(__file__).parents[4] / "shared" / "reference" / "mer2024_ov" / "check-openset.csv"

@@ -79,7 +79,9 @@ def test_a_batch_without_media_holds_nothing(built: Any, prompts: Prompts) -> No
     with TowerMemory(model.model.av_encoder) as memory, torch.no_grad():
         memory.hold(*prompts.media_of(texts), 1)
         ids = torch.tensor(prompts.tokens_of(texts[0]).prompt).long().unsqueeze(0)
-        model.model(input_ids=ids, **memory.rows([0]))
+        inside = model.model(input_ids=ids, **memory.rows([0])).last_hidden_state
+    with torch.no_grad():
+        assert torch.equal(inside, model.model(input_ids=ids).last_hidden_state)
 
 
 def test_a_reference_shares_what_stays(built: Any) -> None:

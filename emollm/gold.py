@@ -1,4 +1,4 @@
-"""What rewards take from a record as truth; None: the record does not tell."""
+"""What training, rewards and statistics take from a record as truth; None: the record does not tell."""
 
 from __future__ import annotations
 

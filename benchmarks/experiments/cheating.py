@@ -1,8 +1,8 @@
 """A test-bench of cheating: what do answers earn that do not look at the clip, and do honest ones always earn more?
 
     emollm data make-synth -o DIR
-    python benchmarks/cheating.py DIR/records.jsonl
-    python benchmarks/cheating.py check-openset.csv --wheels mer2026    # label lists alone: columns name, openset
+    python benchmarks/experiments/cheating.py DIR/records.jsonl
+    python benchmarks/experiments/cheating.py check-openset.csv --wheels mer2026    # label lists alone: columns name, openset
 
 The clips are halved. On the first half, rewards learn what they need, and a greedy search finds the best constant answer for each list of
 rewards: labels first, then cues. On the second half, every policy is graded by the default rewards and by plain wheel F ("ew"). An honest
@@ -27,12 +27,12 @@ from pathlib import Path
 
 from emollm.emotions.labels import reference_labels
 from emollm.emotions.maps import OWN, load_maps
+from emollm.gold import gold_cues, gold_labels
 from emollm.metrics.wheel import score
 from emollm.prompts import TASKS, Answer, Task, answer_string
 from emollm.prompts.answers import MAX_CUES, MAX_LABELS
 from emollm.records import Cue, OpenLabel, Record, Targets, read_records
 from emollm.rewards import DEFAULT, RewardItem, Rollout
-from emollm.rewards.gold import gold_cues, gold_labels
 from emollm.rewards.loading import Rewards, load_rewards
 from emollm.synth.wording import explanation
 
