@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emollm.cli import eval_after, options
+from emollm.cli import eval_after, eval_baseline, eval_extract, eval_judge, options
+from emollm.cli.report import write_beside
 
 if TYPE_CHECKING:
     from emollm.engines import Engine
@@ -70,13 +71,17 @@ Ablate = Annotated[
     str | None, typer.Option("--ablate", help="Modalities given: all, or subsets of avt such as avt,av,t.")
 ]
 Variants = Annotated[
-    str | None, typer.Option("--variants", help="Other ways to ask: prompt-1, missing-0.3, swapped, ...")
+    str | None, typer.Option("--variants", help="Other ways to ask: prompt-1, missing-0.3, hidden-all, muted, ...")
 ]
 AllowMissing = Annotated[
     bool, typer.Option("--allow-missing", help="Score the parts there are, whatever the number of their clips.")
 ]
+Extracted = Annotated[Extract | None, typer.Option("--extract", help="Ask for free text, read labels from it.")]
 Train = Annotated[
     list[Path] | None, typer.Option("--train", help="Records the model learnt from: leaks are looked for.")
+]
+Report = Annotated[
+    Path | None, typer.Option("--report", help="File of the report; default: report.html in the folder.")
 ]
 ReproducePaper = Annotated[
     bool, typer.Option("--reproduce-paper", help="Admit a model chosen on the test set, as a paper did.")
@@ -96,9 +101,7 @@ def run(
     ablate: Ablate = None,
     seeds: Annotated[str, typer.Option("--seeds", help="Seeds of sampling, with commas between.")] = "0",
     variants: Variants = None,
-    extract: Annotated[
-        Extract | None, typer.Option("--extract", help="Ask for free text, read labels from it.")
-    ] = None,
+    extract: Extracted = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many clips a part.")] = None,
     wheels: Annotated[str | None, typer.Option("--wheels", help="Other wheels than the benchmark's.")] = None,
     allow_missing: AllowMissing = False,
@@ -108,11 +111,11 @@ def run(
     reproduce_paper: ReproducePaper = False,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Clips answered at once.")] = 8,
     draws: Annotated[int, typer.Option("--draws", min=1, help="Bootstrap draws.")] = 1000,
+    report: Report = None,
 ) -> None:
-    """Ask a model what a benchmark asks, score the answers as published, print a table, write results.json."""
+    """Ask a model what a benchmark asks, score the answers as published, print a table, write results.json and a report."""
     from emollm.evaluation.benchmarks import load_benchmark
     from emollm.evaluation.runner import Call, run_benchmark
-    from emollm.report.benchmarks import results_text
 
     benchmark = load_benchmark(name)
     who = predictions.stem if predictions is not None else Path(model).name
@@ -133,15 +136,16 @@ def run(
     )
     notes = _leaks(benchmark, call, [*(train or ()), *_trained_on(Path(model))], allow_leaks)
     if predictions is not None:
-        ask, identity = _answers_of(predictions, folder)
+        ask, identity = _answers_of(predictions, folder, call)
     else:
         from emollm.api import open_engine
 
         opened = open_engine(model, batch_size, engine=engine.value, base_url=base_url, distribution=distribution)
         ask, identity = _asked(benchmark, opened, folder), opened.identity
     results = run_benchmark(benchmark, ask, call, identity, _say, notes)
-    typer.echo(results_text(results))
+    _tell(results)
     typer.echo(f"{folder / 'results.json'}", err=True)
+    write_beside(results, folder, report)
     failed = sum(one["counts"]["error"] for one in results["runs"])
     raise typer.Exit(int(failed > 0))
 
@@ -162,6 +166,9 @@ def info(name: Name) -> None:
     typer.echo(info_text(load_benchmark(name)).rstrip("\n"))
 
 
+app.command("baseline", epilog=eval_baseline.EXAMPLES)(eval_baseline.baseline)
+app.command("extract", epilog=eval_extract.EXAMPLES)(eval_extract.extract)
+app.command("judge", epilog=eval_judge.EXAMPLES)(eval_judge.judge)
 app.command("compare", epilog=eval_after.COMPARE_EXAMPLES)(eval_after.compare)
 app.command("verify", epilog=eval_after.VERIFY_EXAMPLES)(eval_after.verify)
 app.command("power", epilog=eval_after.POWER_EXAMPLES)(eval_after.power)
@@ -210,11 +217,9 @@ def _seeds(text: str, benchmark: Benchmark) -> tuple[int, ...]:
 
 def _variants(text: str | None) -> tuple[str, ...]:
     """Return the variants, the plain one first."""
-    from emollm.evaluation.variants import PLAIN, check_variant
+    from emollm.evaluation.variants import PLAIN, expand
 
-    for name in _names(text):
-        check_variant(name)
-    return tuple(dict.fromkeys((PLAIN, *_names(text))))
+    return expand((PLAIN, *_names(text)))
 
 
 def _made(benchmark: Benchmark) -> tuple[Path, ...]:
@@ -266,11 +271,18 @@ def _leaks(benchmark: Benchmark, call: Call, train: list[Path], allowed: bool) -
     return {"leaks": {"train": [str(path) for path in train], "leaking": len(leaking), "note": PRETRAINING}}
 
 
-def _answers_of(predictions: Path, folder: Path) -> tuple[Any, dict[str, Any]]:
-    """Return what takes answers out of a file, and the identity that results carry."""
+def _answers_of(predictions: Path, folder: Path, call: Call) -> tuple[Any, dict[str, Any]]:
+    """Return what takes answers out of a file, and the identity that results carry.
+
+    Raises:
+        ConfigError: Other ways to ask are wanted, too.
+    """
+    from emollm.errors import ConfigError
     from emollm.evaluation.asking import AskFile
     from emollm.evaluation.extraction import read_outputs
 
+    if len(call.variants) > 1:
+        raise ConfigError("a file of answers was asked in one way", "--variants", "ask a model: --model")
     outputs = read_outputs(predictions)
     return AskFile(folder, outputs), {"engine": outputs.format, "model": predictions.name, "weights_sha256": None}
 
@@ -282,6 +294,17 @@ def _asked(benchmark: Benchmark, engine: Engine, folder: Path) -> Any:
 
     settings = {"benchmark": benchmark.name, "version": benchmark.spec.version}
     return AskEngine(folder, engine, engine.identity, sampling_of(benchmark), settings, _say)
+
+
+def _tell(results: dict[str, Any]) -> None:
+    """Print the results, and what other ways of asking changed, if there were any."""
+    from emollm.evaluation.robustness import robustness_rows
+    from emollm.report.benchmarks import columns, results_text
+
+    typer.echo(results_text(results))
+    rows = list(robustness_rows(results))
+    if len(rows) > 1:
+        typer.echo(f"\n{columns(rows)}")
 
 
 def _say(line: str) -> None:

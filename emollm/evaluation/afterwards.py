@@ -12,7 +12,7 @@ from emollm.errors import EmoError
 from emollm.evaluation.asking import Ask
 from emollm.evaluation.benchmarks import Benchmark, load_benchmark
 from emollm.evaluation.part_scores import chosen_of, score_answers
-from emollm.evaluation.prose import read_prose
+from emollm.evaluation.prose import LEXICON, read_prose
 from emollm.evaluation.questions import requests_of
 from emollm.evaluation.results import over_seeds, predictions_of, records_of
 from emollm.evaluation.score import clusters_of
@@ -58,6 +58,9 @@ def verify(results: Results, ask: Ask, n: int, seed: int = 0) -> Iterator[dict[s
         EmoError: Records or answers are gone.
     """
     benchmark = load_benchmark(results["benchmark"]["source"])
+    if results["call"]["extract"] not in (None, LEXICON):
+        fix = "verify the evaluation that the texts come from (extractor.texts)"
+        raise EmoError(f"labels were read by {results['call']['extract']}", results["folder"], fix)
     for run in results["runs"]:
         if run["variant"] != "plain":
             continue

@@ -13,6 +13,7 @@ from typing import Any
 from emollm.batch import Output, companions, run
 from emollm.engines import Engine, Request, Sampling
 from emollm.errors import EmoError, collect
+from emollm.evaluation.altered import Altering
 from emollm.evaluation.extraction import Outputs
 from emollm.jsonl import read_rows, write_rows
 from emollm.records import Prediction
@@ -32,6 +33,7 @@ class AskEngine:
         sampling: How answers are drawn.
         settings: What else all answers of this evaluation have in common.
         tell: Called with a line about progress.
+        retry_failed: Ask again what ended as an error before.
     """
 
     folder: Path
@@ -40,6 +42,7 @@ class AskEngine:
     sampling: Sampling
     settings: Mapping[str, Any] = field(default_factory=dict)
     tell: Callable[[str], None] = lambda line: None
+    retry_failed: bool = False
 
     def __call__(self, name: str, requests: Sequence[Request]) -> list[Prediction]:
         """Answer what is not answered yet; return all answers in the order of the requests.
@@ -49,9 +52,9 @@ class AskEngine:
         """
         path = self.folder / FOLDER / f"{name}.jsonl"
         common = {"set": name, "sampling": self.sampling.to_dict(), "model": dict(self.identity), **self.settings}
-        with Output.open(path, common) as output:
+        with Output.open(path, common, retry_failed=self.retry_failed) as output:
             before = len(output.done)
-            for _ in run(requests, self.engine, self.identity, self.sampling, output):
+            for _ in run(requests, Altering(self.engine), self.identity, self.sampling, output):
                 pass
             self.tell(f"{name}: {len(output.done) - before} new answers, {before} done before")
         by_id = read_answers(path)

@@ -1,4 +1,4 @@
-"""Metrics by the names that `emollm score` takes: families.py, questions.py, descriptions.py, open_labels.py, over the wheels asked for."""
+"""Metrics by the names that `emollm score` takes, over the wheels asked for; each stands in a file of its family."""
 
 from __future__ import annotations
 
@@ -9,12 +9,21 @@ from dataclasses import dataclass
 from emollm.emotions.maps import OWN, Maps, load_maps
 from emollm.errors import ConfigError
 from emollm.evaluation import open_labels, questions
+from emollm.evaluation.causes import CAUSES
 from emollm.evaluation.descriptions import DESCRIPTION
 from emollm.evaluation.families import METRICS as FAMILIES
 from emollm.evaluation.families import Metric
+from emollm.evaluation.statements import SOFT_CUES, TRIGGERS
 from emollm.metrics.wheel import METRICS as OVER_WHEELS
 
-METRICS = {**FAMILIES, **questions.METRICS, "description": DESCRIPTION}
+METRICS = {
+    **FAMILIES,
+    **questions.METRICS,
+    "causes": CAUSES,
+    "soft-cues": SOFT_CUES,
+    "triggers": TRIGGERS,
+    "description": DESCRIPTION,
+}
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from functools import cache
 from emollm.emotions.lexicon import concepts, read_word, valence
 from emollm.records import PredictedLabel, Prediction
 
+LEXICON = "lexicon"
 SENTIMENT = frozenset({"positive", "negative", "neutral"})
 _TOKEN = re.compile(r"[A-Za-z]+(?:['\u2019-][A-Za-z]+)*|[,;.!?\n]")
 _NEGATIONS = frozenset(

@@ -1,4 +1,4 @@
-"""What each clip is asked: the part's task; or the clip's own question with its choices; or which of two descriptions fits it better.
+"""What each clip is asked: the part's task; its own question with its choices; which of two descriptions fits it better; or causes.
 
 Choices are offered as texts, without letters: so their order can be changed (`permuted`) without a change of what the answer means.
 """
@@ -16,6 +16,7 @@ import numpy as np
 from emollm.engines import Request
 from emollm.errors import EmoError
 from emollm.evaluation.benchmarks import Part
+from emollm.evaluation.causes import with_turns
 from emollm.evaluation.families import Metric, Prepared, clean
 from emollm.evaluation.variants import variant
 from emollm.metrics.classes import class_scores, codes
@@ -54,6 +55,8 @@ def asked(part: Part, record: Record, prompt: int = 0, way: str = "") -> Task:
             raise EmoError("no two descriptions to choose from", record.id, "targets.preference")
         task = task.with_question(f"{part.question or PREFERRED} First: {pair.a} Second: {pair.b}")
         task = task.with_labels((FIRST, SECOND, SAME))
+    elif part.asks == "causes":
+        task = with_turns(task, record)
     if PERMUTED.fullmatch(way) and task.label_space is not None:
         order = sorted(
             task.label_space, key=lambda label: hashlib.sha256(f"{way}|{record.id}|{label}".encode()).digest()
@@ -67,14 +70,22 @@ def requests_of(
 ) -> list[Request] | None:
     """Return the requests of one run; None where the part has no such variant, or cannot be asked in words."""
     prompt = prompt_of(way)
-    if prompt > len(part.paraphrases) or (extract and part.asks != "task"):
+    if prompt > len(part.wordings) or (extract and part.asks != "task"):
         return None
     requests = []
     for record in records:
         task = asked(part, record, prompt, way)
         task = in_words(part, task) if extract else task
-        requests.append(Request(record.id, record, task, seed, "a" in given, "v" in given, "t" in given))
+        requests.append(Request(record.id, as_clip(record), task, seed, "a" in given, "v" in given, "t" in given))
     return variant(way, requests)
+
+
+def as_clip(record: Record) -> Record:
+    """Return the record of a single picture as that of a clip that shows it: engines read clips."""
+    media = record.media
+    if media.video is not None or len(media.images) != 1:
+        return record
+    return record.model_copy(update={"media": media.model_copy(update={"video": media.images[0], "images": ()})})
 
 
 def in_words(part: Part, task: Task) -> Task:

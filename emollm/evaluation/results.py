@@ -10,7 +10,7 @@ from typing import Any
 
 from emollm.errors import EmoError
 from emollm.evaluation.asking import read_answers
-from emollm.evaluation.prose import read_prose
+from emollm.evaluation.prose import LEXICON, read_prose
 from emollm.evaluation.selecting import read_pool
 from emollm.records import Prediction, Record
 from emollm.run import sha256
@@ -50,7 +50,8 @@ def predictions_of(results: Mapping[str, Any], run: Mapping[str, Any]) -> list[P
     if missing:
         raise EmoError(f"{len(missing)} answer(s) are gone, such as {missing[0]}", str(path), "run the benchmark again")
     found = [by_id[id_] for id_ in run["ids"]]
-    return found if run["answers"] == "native" else [read_prose(one, run["labels"] or ()) for one in found]
+    by_lexicon = run["answers"] == f"extracted:{LEXICON}"
+    return [read_prose(one, run["labels"] or ()) for one in found] if by_lexicon else found
 
 
 def records_of(results: Mapping[str, Any], run: Mapping[str, Any]) -> list[Record]:

@@ -23,9 +23,10 @@ from emollm.evaluation.asking import FOLDER, Ask
 from emollm.evaluation.benchmarks import Benchmark, Part, subsets_of
 from emollm.evaluation.choose import Chosen
 from emollm.evaluation.part_scores import chosen_of, score_answers
-from emollm.evaluation.prose import read_prose
+from emollm.evaluation.prose import LEXICON, read_prose
 from emollm.evaluation.questions import in_words, prompt_of, requests_of
 from emollm.evaluation.results import FILE, SCHEMA, summary
+from emollm.evaluation.robustness import against_plain, shortcuts, spreads
 from emollm.evaluation.score import plain, save
 from emollm.evaluation.selecting import read_pool, records_files, select, with_truth
 from emollm.evaluation.variants import PLAIN
@@ -49,7 +50,8 @@ class Call:
         selected_on: On which split the model was chosen: none, dev or test.
         reproduce_paper: The model was chosen on the test set because the paper did so.
         draws: Bootstrap draws.
-        extract: `lexicon`: ask for free text, and read labels from it (prose.py); empty: the model answers labels.
+        extract: `lexicon`: ask for free text, and read labels from it (prose.py); the name of a model that reads them (text_labels.py);
+            empty: the model answers labels.
     """
 
     data: tuple[Path, ...]
@@ -101,9 +103,10 @@ class _Run:
     def part(self, name: str, records: Sequence[Record]) -> None:
         """Ask and score one part in every way that is asked for."""
         part, call = self.benchmark.spec.parts[name], self.call
-        plain_answers: dict[str, Sequence[Prediction]] = {}
+        plain_answers: dict[str, Sequence[Prediction]] = {}  # of the first seed
         for given in _subsets(part, call):
             for seed in call.seeds:
+                plainly: Sequence[Prediction] = ()
                 for way in call.variants:
                     requests = requests_of(part, records, given, seed, way, call.extract)
                     if requests is None:
@@ -111,11 +114,13 @@ class _Run:
                     marks = [f"s{seed}" if seed else "", way if way != PLAIN else "", "text" if call.extract else ""]
                     stem = ".".join(filter(None, [name, given, *marks]))
                     answers = self.ask(stem, requests)
-                    if call.extract:
+                    if call.extract == LEXICON:
                         answers = [read_prose(answer, part.labels) for answer in answers]
-                    if way == PLAIN and seed == call.seeds[0]:
-                        plain_answers[given] = answers
-                    self.add(name, records, answers, {"given": given, "seed": seed, "variant": way}, stem)
+                    if way == PLAIN:
+                        plainly = answers
+                        plain_answers.setdefault(given, answers)
+                    asked = {"given": given, "seed": seed, "variant": way}
+                    self.add(name, records, answers, asked, stem, against_plain(plainly, answers) if plainly else None)
         if part.measure is not None and plain_answers:
             measure = self.benchmark.named(part.measure)
             extra = measure(Measured(name, records, plain_answers, self.ask, part, self.files))
@@ -129,8 +134,9 @@ class _Run:
         answers: Sequence[Prediction],
         way: Mapping[str, Any],
         stem: str,
+        changed: Mapping[str, Any] | None,
     ) -> None:
-        """Score the answers of one run, and write the results so far."""
+        """Score the answers of one run, and write the results so far; `changed`: what differs from the plain answers."""
         part, path = self.benchmark.spec.parts[name], f"{FOLDER}/{stem}.jsonl"
         task = part.asked(prompt_of(way["variant"]))
         task = in_words(part, task) if self.call.extract else task
@@ -154,6 +160,7 @@ class _Run:
             "counts": _counts(answers),
             "unseen": _unseen(way["given"], answers),
             **scored,
+            **({"against_plain": changed} if changed and way["variant"] != PLAIN else {}),
             "ids": [record.id for record in records],
         }
         self.results["runs"].append(plain(run))
@@ -164,9 +171,9 @@ class _Run:
     def save(self, state: str = "partial") -> None:
         """Write results.json, whole."""
         self.results["state"] = state
-        self.results["summary"] = plain(
-            summary(self.results["runs"], list(self.benchmark.spec.parts), self.benchmark.spec.mean)
-        )
+        runs = self.results["runs"]
+        self.results["summary"] = plain(summary(runs, list(self.benchmark.spec.parts), self.benchmark.spec.mean))
+        self.results["spread"], self.results["shortcut"] = plain(spreads(runs)), plain(shortcuts(runs))
         save(self.results, self.call.folder / FILE)
 
     def _fullest(self, name: str) -> int:

@@ -1,4 +1,4 @@
-"""The same number on parts of the clips: by language, gender as told, speaker, emotion, conflict, length, place in the dialogue.
+"""The same number on parts of the clips: by language, gender and age as told, speaker, emotion, conflict, length, place in the dialogue.
 
 A group is shown with its clips and interval; below `LEAST` clips it is counted and not scored. What no record says is "not measured".
 """
@@ -57,6 +57,13 @@ def _length(record: Record) -> str | None:
     return "under 2 s" if lengths[0] < 2 else "2 to 5 s" if lengths[0] < 5 else "5 s and more"
 
 
+def _age(record: Record) -> str | None:
+    """Return the band of years of who speaks, as told."""
+    age = record.speaker.age if record.speaker else None
+    bands = ((18, "under 18"), (40, "18 to 39"), (60, "40 to 59"))
+    return None if age is None else next((name for end, name in bands if age < end), "60 and more")
+
+
 def _turn(record: Record) -> str | None:
     """Return how many turns come before the clip, where it is part of a dialogue."""
     before = len(record.context)
@@ -73,6 +80,7 @@ def _conflict(record: Record) -> str:
 GROUPS: dict[str, Callable[[Record], str | None]] = {
     "language": lambda record: record.transcript.lang if record.transcript else None,
     "gender": lambda record: record.speaker.gender if record.speaker else None,
+    "age": _age,
     "speaker": lambda record: record.subject_id or (record.speaker.id if record.speaker else None),
     "emotion": lambda record: record.targets.label.name if record.targets.label else None,
     "conflict": _conflict,

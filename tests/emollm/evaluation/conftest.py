@@ -1,7 +1,7 @@
 """Records, answers and wheels that a benchmark can be run on without a model."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from emollm.cli.main import app
 from emollm.engines.fake import FakeEngine
 from emollm.jsonl import write_rows
 from emollm.records import Prediction, Record, write_records
+from tests.emollm.engines.test_openai import Server
 
 LEAF = """
 title: Little
@@ -71,6 +72,15 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     fake = FakeEngine()
     monkeypatch.setattr(emollm.api, "open_engine", lambda *_, **__: fake)
     return fake
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server whose replies a test writes."""
+    made = Server("somebody")
+    yield made
+    made.http.shutdown()
+    made.http.server_close()
 
 
 def record(id_: str, label: str, split: str = "test", speaker: str = "s", lang: str = "en", **fields: Any) -> Record:

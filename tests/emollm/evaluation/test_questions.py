@@ -93,3 +93,13 @@ def test_both_through_the_runner(call: Callable[..., Result], engine: FakeEngine
         ("pairs", "permuted-1", 6),
     ]
     assert "p2" not in engine.asked, "a tie has no truth, and is left out"
+
+
+def test_the_task_s_own_question_has_other_words() -> None:
+    part = Part.model_validate({"records": {"dataset": "x"}, "metrics": ["fs"]})
+    asked_ = [part.asked(prompt).question for prompt in range(3)]
+    assert len(set(asked_)) == 3 and len(part.wordings) == 2
+    own_words = part.model_copy(update={"question": "Why?"})
+    assert own_words.wordings == () and own_words.model_copy(update={"paraphrases": ("How so?",)}).wordings == (
+        "How so?",
+    )

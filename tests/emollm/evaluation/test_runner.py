@@ -9,7 +9,7 @@ from typer.testing import Result
 
 from emollm.engines.fake import FakeEngine
 from emollm.evaluation.results import predictions_of, read_results, records_of
-from emollm.records import write_records
+from emollm.records import Speaker, write_records
 from tests.emollm.evaluation.conftest import CLASSES, answers, record, results
 
 Call = Callable[..., Result]
@@ -37,6 +37,21 @@ def test_a_benchmark_from_the_leaf_to_the_results(
     assert [one.id for one in records_of(read_results(out), run)] == run["ids"]
     assert len(run["predictions_sha256"]) == len(found["data"][0]["sha256"]) == 64
     assert f"{run['value']:.4f}" in result.output and "Theirs" in result.output and "does not measure" in result.output
+
+
+def test_groups_as_told_have_a_gap(call: Call, leaf: Path, tmp_path: Path) -> None:
+    """Of 40 clips, the 20 of older speakers are answered right."""
+    leaf.write_text(leaf.read_text().replace("    clips: 24\n", ""))
+    plain = [record(f"c{i}", CLASSES[i % 3]) for i in range(40)]
+    rows = [row.model_copy(update={"speaker": Speaker(age=30 if i < 20 else 60)}) for i, row in enumerate(plain)]
+    write_records(tmp_path / "r.jsonl", rows)
+    file = answers(tmp_path / "p.jsonl", {f"c{i}": [CLASSES[(i + (i < 20)) % 3]] for i in range(40)})
+    options = ("--data", tmp_path / "r.jsonl", "--predictions", file, "-o", tmp_path / "out", "--draws", 5)
+    assert call("run", leaf, *options).exit_code == 0
+    (run,) = results(tmp_path / "out")["runs"]
+    ages = {name: (one["n"], one["value"]) for name, one in run["subsets"]["age"].items()}
+    assert ages == {"18 to 39": (20, 0.0), "60 and more": (20, 1.0)} and run["worst_gap"]["age"] == 1.0
+    assert run["subsets"]["gender"].startswith("not measured")
 
 
 def test_an_interrupted_run_goes_on_and_a_finished_one_asks_nothing(
