@@ -52,11 +52,16 @@ format: setup  ## put the style right
 bench: setup  ## run the benchmarks (ratios side by side; results belong in LOG.md)
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
-experiments: setup  ## train recipes/tiny and score it on its dev split (some two hours on 2 cores; test and sealed stay closed)
-	$(BIN)/emollm data make-synth --n 24000 --seed 0 --split train -o data/synth-train
-	$(BIN)/emollm data make-synth --n 500 --seed 0 --split dev -o data/synth-dev
-	$(BIN)/emollm sft tiny/sft data.train=data/synth-train/records.jsonl data.dev=data/synth-dev/records.jsonl
-	$(BIN)/python benchmarks/experiments/score_synth.py --model runs/tiny-sft --data data/synth-dev --train data/synth-train -o runs/tiny-sft/dev.json
+clips = test -f data/$(4)/records.jsonl || $(BIN)/emollm data make-synth --n $(1) --seed $(2) --split $(3) -o data/$(4)
+experiments: setup  ## train and score recipes/tiny and what builds on it (many hours; goes on where it stopped)
+	$(call clips,24000,0,train,synth-train)
+	$(call clips,500,0,dev,synth-dev)
+	$(BIN)/emollm sft tiny/sft data.train=data/synth-train/records.jsonl data.dev=data/synth-dev/records.jsonl resume=auto
+	$(BIN)/emollm eval run synth --model runs/tiny-sft --data data/synth-dev -o runs/eval-dev
+	$(BIN)/python benchmarks/experiments/grpo_claim.py --start runs/tiny-sft --train data/synth-train --data data/synth-dev -o runs/grpo-claim
+	$(call clips,4000,1,train,ablation-train)
+	$(call clips,300,1,dev,ablation-dev)
+	$(BIN)/python benchmarks/experiments/ablation.py --train data/ablation-train --dev data/ablation-dev -o runs/ablation
 
 gpu-check: setup  ## on a machine with a GPU: bf16, real sizes, throughput (figures belong in LOG.md)
 	$(BIN)/python benchmarks/gpu/check.py

@@ -12,7 +12,7 @@ EXAMPLES = """Examples:
 
   emollm merge runs/tiny-sft -o my-model
 
-  emollm merge runs/tiny-sft/checkpoints/polish -o my-model --dtype float32
+  emollm merge runs/tiny-sft/checkpoints/full -o my-model --dtype float32
 """
 
 

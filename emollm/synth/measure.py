@@ -1,7 +1,7 @@
 """Measures on synthetic clips that need the known truth: normalised score, swapped media, cue F.
 
 Pure functions over records, truths and predicted words; who made the predictions is not known here. The protocol is in
-docs/synthetic.md, the driver in benchmarks/experiments/score_synth.py.
+docs/synthetic.md, the driver in eval/synth.py.
 """
 
 from __future__ import annotations

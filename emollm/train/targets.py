@@ -17,6 +17,7 @@ from emollm.prompts import TASKS, Answer, Task
 from emollm.records import QA, Description, Modality, Record
 from emollm.synth.wording import explanation as compose
 
+EXPLAINS = ("reasoning", "description")  # kinds of text that answer why; others tell of one stream, or are candidates
 GENERATOR = "generator"  # author of descriptions that `emollm.synth.wording` composed
 
 
@@ -30,8 +31,8 @@ class Lesson:
 
 def explanation_of(record: Record) -> Description | None:
     """Return the reasoning of a record (else its first description), English first."""
-    descriptions = sorted(record.targets.description, key=lambda d: (d.kind != "reasoning", d.lang not in (None, "en")))
-    return descriptions[0] if descriptions else None
+    told = [one for one in record.targets.description if one.kind in EXPLAINS]
+    return min(told, key=lambda one: (EXPLAINS.index(one.kind), one.lang not in (None, "en")), default=None)
 
 
 def questions_of(record: Record, present: Collection[Modality]) -> list[int]:

@@ -55,3 +55,11 @@ def test_a_record_teaches_only_what_it_knows(records: list[Record]) -> None:
     bare = record.model_copy(update={"targets": record.targets.model_copy(update={"cues": None, "labels_ov": None})})
     assert teachable(record, TASKS["explain"], ALL) and not teachable(record, TASKS["full"], ALL)
     assert not teachable(bare, TASKS["labels"], ALL)
+
+
+def test_what_tells_of_one_stream_is_no_explanation(records: list[Record]) -> None:
+    record = by_author(records, "human")
+    told = record.targets.description[0].model_copy(update={"kind": "prosody", "text": "The voice is high."})
+    measured = record.model_copy(update={"targets": record.targets.model_copy(update={"description": (told,)})})
+    assert not teachable(measured, TASKS["explain"], ALL)
+    assert teachable(measured, TASKS["cues"], ALL)
