@@ -28,16 +28,16 @@ def tiny():
         yield model
 
 
-def test_it_is_small_and_in_bfloat16():
+def test_it_is_small_and_in_bfloat16_but_for_statistics():
     from safetensors import safe_open
 
     assert sum(path.stat().st_size for path in TINY.rglob("*")) <= 16e6
     (weights,) = TINY.glob("*.safetensors")
     with safe_open(weights, "pt") as file:
-        tensors = [file.get_slice(name) for name in file.keys()]  # noqa: SIM118
-    assert {tensor.get_dtype() for tensor in tensors} == {"BF16"}
-    sizes = [tensor.get_shape() for tensor in tensors]
-    assert sum(math.prod(size) for size in sizes) <= 7.5e6
+        tensors = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+    wide = {name.rpartition(".")[2] for name, tensor in tensors.items() if tensor.get_dtype() != "BF16"}
+    assert wide <= {"mean", "deviation"}, "all but the statistics of Standardise"
+    assert sum(math.prod(tensor.get_shape()) for tensor in tensors.values()) <= 7.5e6
 
 
 def test_its_card_tells_how_it_was_made_and_that_it_is_not_for_people():
@@ -58,7 +58,6 @@ def test_answers_are_stamped_and_hold_known_words(tiny, records):
     assert found.n == len(records)
 
 
-@pytest.mark.xfail(strict=True, reason="the first checkpoint hardly sees or hears (see its card and LOG.md)")
 def test_labels_follow_the_clip(tiny, records):
     words = [[label.text for label in answer.labels] for answer in tiny.label(records)]
     gold = [gold_words(record) for record in records]
