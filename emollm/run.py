@@ -21,6 +21,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,14 +29,26 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 import emollm
 from emollm.errors import ConfigError
+from emollm.licences import Licence, of_recipe, of_records, write_info
+from emollm.purpose import LIMITS, NOTICE, REGULATION
 
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "tokenizers", "safetensors", "numpy", "av", "soxr")
 APPEARANCE = (
     "The model says which emotions a person *appears* to express, as raters might describe the clip. "
     "It does not say what a person feels, and it is not made for decisions about people."
 )
+_CARD_HEAD = """\
+---
+library_name: emollm
+tags:
+- emotion-recognition
+- multimodal
+---
+"""  # https://huggingface.co/docs/hub/model-cards
 
 
 @dataclass(frozen=True)
@@ -103,7 +116,7 @@ class Run:
         citations: Sequence[str] = (),
         valid_for: str | None = None,
     ) -> Path:
-        """Write README.md.
+        """Write README.md, and into the finished model what it is valid for and the licences that it comes with.
 
         Args:
             title: Name of the model.
@@ -115,13 +128,22 @@ class Run:
             citations: BibTeX entries of the methods that were used; doubles are written once.
             valid_for: What alone the model may be used for (`synthetic`), or None.
         """
+        found = {path: of_records(path) for path in data}
         sections = [f"# {title}", summary]
         if valid_for is not None:
             sections.append(f"> **Valid for: {valid_for}.** Use on anything else tells nothing.")
         sections += [
             f"## What it says\n\n{APPEARANCE}",
+            f"## Intended use and limits\n\n{LIMITS}",
+            "## What the law says of it\n\n" + "\n".join(f"- {line}" for line in REGULATION),
+            f"A notice for people concerned:\n\n```text\n{NOTICE}```",
             f"## How it was made\n\n```sh\n{command_line()}\n```\n\nSeed {seed}. The whole recipe: `config.yaml`.",
-            "## Data\n\n" + _table(("records", "SHA-256"), [(_short(path), sha256(path)) for path in data]),
+            "## Data\n\n"
+            + _table(
+                ("records", "SHA-256", "licences"),
+                [(_short(path), sha256(path), _counts(licences)) for path, licences in found.items()],
+            )
+            + "\n\nWhat the licences of the data allow limits what may be done with the weights.",
             "## Blocks\n\n" + _table(("block", "trained"), blocks.items()),
         ]
         if results:
@@ -132,7 +154,11 @@ class Run:
                 "## Methods\n\n```bibtex\n" + "\n\n".join(c.strip() for c in dict.fromkeys(citations)) + "\n```"
             )
         path = self.folder / "README.md"
-        path.write_text("---\nlibrary_name: emollm\n---\n\n" + "\n\n".join(sections) + "\n", encoding="utf-8")
+        path.write_text(f"{_CARD_HEAD}\n" + "\n\n".join(sections) + "\n", encoding="utf-8")
+        if (final := self.checkpoints / "final").is_dir():
+            recipe = yaml.safe_load((self.folder / "config.yaml").read_text(encoding="utf-8"))
+            of_data = (licence for licences in found.values() for licence in licences)
+            write_info(final, valid_for, [*of_recipe(recipe), *of_data])
         return path
 
 
@@ -198,6 +224,10 @@ def sha256(path: Path | str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _counts(licences: Counter[Licence]) -> str:
+    return "; ".join(f"{licence} ({n:,})" for licence, n in licences.most_common())
+
+
 def _short(path: Path | str) -> str:
     """Write the home folder as `~`, wherever it stands in a text."""
     home = str(Path.home())
@@ -208,7 +238,7 @@ def _is_odd(value: object) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
 
 
-def _table(head: tuple[str, str], rows: Iterable[tuple[str, object]]) -> str:
-    """Return a Markdown table of two columns."""
-    body = [f"| {left} | {right} |" for left, right in rows]
-    return "\n".join([f"| {head[0]} | {head[1]} |", "| --- | --- |", *body])
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

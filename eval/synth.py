@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 
 from emollm.engines import Request
+from emollm.errors import EmoError
 from emollm.evaluation.families import Metric, Prepared
 from emollm.evaluation.runner import Measured
 from emollm.metrics.open_vocabulary import groups
-from emollm.records import Prediction, Record, read_records
+from emollm.records import Prediction, Record
 from emollm.synth import make_synth, read_truth
 from emollm.synth.generate import n_speakers
 from emollm.synth.measure import (
@@ -170,11 +171,16 @@ def _probed(
 
 
 def _truths(measured: Measured) -> list[dict[str, Any]]:
-    """Return the truth of each record, out of truth.jsonl beside its records file."""
-    by_id: dict[str, dict[str, Any]] = {}
-    for file in measured.files:
-        rows = read_truth(file.with_name("truth.jsonl"))
-        by_id |= {record.id: truth for record, truth in zip(read_records(file), rows, strict=True)}
+    """Return the truth of each record, out of truth.jsonl beside its records file.
+
+    Raises:
+        EmoError: Some record has none.
+    """
+    beside = [file.with_name("truth.jsonl") for file in measured.files]
+    by_id = {truth["id"]: truth for file in beside if file.is_file() for truth in read_truth(file)}
+    if missing := [record.id for record in measured.records if record.id not in by_id]:
+        what = f"no truth of {len(missing)} clip(s), such as {missing[0]}"
+        raise EmoError(what, ", ".join(map(str, beside)), "emollm data make-synth writes it beside the records")
     return [by_id[record.id] for record in measured.records]
 
 

@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from emollm.cli import data_check, data_check_media, data_prep, data_shape
+from emollm.cli import (
+    data_annotate,
+    data_check,
+    data_check_media,
+    data_describe,
+    data_preferences,
+    data_prep,
+    data_shape,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -105,4 +113,7 @@ app.command("check", epilog=data_check_media.CHECK_EXAMPLES)(data_check_media.ch
 app.command("leaks", epilog=data_check.LEAKS_EXAMPLES)(data_check.leaks)
 app.command("dedupe", epilog=data_shape.DEDUPE_EXAMPLES)(data_shape.dedupe)
 app.command("purge", epilog=data_check.PURGE_EXAMPLES)(data_check.purge)
+app.command("make-preferences", epilog=data_preferences.EXAMPLES)(data_preferences.make_preferences)
+app.command("describe", epilog=data_describe.EXAMPLES)(data_describe.describe)
+app.command("annotate", epilog=data_annotate.EXAMPLES)(data_annotate.annotate)
 app.command("export", epilog=data_shape.EXPORT_EXAMPLES)(data_shape.export)

@@ -13,7 +13,7 @@ A clip without an answer gets the lowest score and is not sent. Replies in which
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -240,22 +240,3 @@ def _agreement(judge: np.ndarray, matcher: np.ndarray) -> dict[str, float]:
 
 def _slug(name: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name).strip("._") or "judge"
-
-
-def judged_rows(results: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    """Yield the cells of a table of all that judges said: head first, a line for each judge, rubric and matcher."""
-    yield "part", "given", "rubric", "by", "value", "95 %", "n", "alpha", "r", "prompt"
-    for run in results["runs"]:
-        for row in run.get("judged", ()):
-            place = (run["part"], run["given"], row["rubric"])
-            of = f"{row['scale'][0]:g}..{row['scale'][1]:g}"
-            yield (*place, f"{row['judge']} ({of})", *_number(row), str(row["n"]), "", "", row["prompt_sha256"][:8])
-            for name, one in row["beside"].items():
-                agreed = ("-" if one[key] is None else f"{one[key]:.3f}" for key in ("alpha", "pearson"))
-                yield (*place, f"{name} (0..1)", *_number(one), str(row["n"]), *agreed, "")
-
-
-def _number(row: Mapping[str, Any]) -> tuple[str, str]:
-    if row["value"] is None:
-        return "-", ""
-    return f"{row['value']:.4f}", "" if row["low"] is None else f"{row['low']:.4f} to {row['high']:.4f}"

@@ -26,21 +26,21 @@ def results_text(results: Mapping[str, Any]) -> str:
         head.append("NOT DONE: some parts are missing; the same command goes on")
     if results["call"]["limit"]:
         head.append(f"at most {results['call']['limit']} clips a part: not the published set")
-    parts = ["\n".join(head), columns([_HEAD, *_runs(results["runs"])])]
+    parts = ["\n".join(head), columns([HEAD, *run_cells(results["runs"])])]
     means = [row for row in results["summary"] if row["value"] is not None and len(row["parts"]) > 1]
     if means:
-        parts.append(columns([("mean", "given", "variant", "value", "95 %"), *_means(means)]))
+        parts.append(columns([("mean", "given", "variant", "value", "95 %"), *mean_cells(means)]))
     for run in results["runs"]:
         if "extra" in run:
             parts += [f"{run['part']}, measured by the leaf:", *details_text(run["extra"])]
-    parts += [line for run in results["runs"] if (line := _failures(run))]
+    parts += [line for run in results["runs"] if (line := failures(run))]
     if rows := results["reported"]:
         table = [(row["system"], row["part"] or "mean", f"{row['value']:g}", row["paper"]) for row in rows]
         parts.append(columns([("reported by papers, not measured here", "part", "value", "source"), *table]))
     return "\n\n".join(plain_lines(part) for part in parts)
 
 
-_HEAD = ("part", "given", "variant", "score", "value", "95 %", "n", "constant")
+HEAD = ("part", "given", "variant", "score", "value", "95 %", "n", "constant")
 
 
 def columns(rows: Sequence[Cells]) -> str:
@@ -60,7 +60,8 @@ def interval(row: Mapping[str, Any]) -> str:
     return "" if row.get("low") is None else f"{row['low']:.4f} to {row['high']:.4f}"
 
 
-def _runs(runs: Sequence[Mapping[str, Any]]) -> Iterator[Cells]:
+def run_cells(runs: Sequence[Mapping[str, Any]]) -> Iterator[Cells]:
+    """Yield one row a run, in the order of `HEAD`."""
     for run in runs:
         way = run["variant"] + (f" s{run['seed']}" if run["seed"] else "")
         way += "" if run["answers"] == "native" else f" ({run['answers']})"
@@ -75,12 +76,30 @@ def _n(run: Mapping[str, Any]) -> str:
     return f"{run['clips']:,}" + (f" of {expected:,}" if expected not in (None, run["clips"]) else "")
 
 
-def _means(rows: Sequence[Mapping[str, Any]]) -> Iterator[Cells]:
+def mean_cells(rows: Sequence[Mapping[str, Any]]) -> Iterator[Cells]:
+    """Yield one row a mean over parts."""
     for row in rows:
         yield row["over"], row["given"], row["variant"], number(row["value"]), interval(row)
 
 
-def _failures(run: Mapping[str, Any]) -> str:
+JUDGED = ("part", "given", "rubric", "by", "value", "95 %", "n", "alpha", "r", "prompt")
+
+
+def judged_cells(runs: Sequence[Mapping[str, Any]]) -> Iterator[Cells]:
+    """Yield what judges said, in the order of `JUDGED`: a row for each judge and rubric, one below for each matcher."""
+    for run in runs:
+        for row in run.get("judged", ()):
+            place = (run["part"], run["given"], row["rubric"])
+            by = f"{row['judge']} ({row['scale'][0]:g}..{row['scale'][1]:g})"
+            n, prompt = f"{row['n']:,}", row["prompt_sha256"][:8]
+            yield *place, by, number(row["value"]), interval(row), n, "", "", prompt
+            for name, one in row["beside"].items():
+                agreed = (number(one[key], 3) for key in ("alpha", "pearson"))
+                yield *place, f"{name} (0..1)", number(one["value"]), interval(one), n, *agreed, ""
+
+
+def failures(run: Mapping[str, Any]) -> str:
+    """Return what went wrong in a run, or nothing."""
     told = ", ".join(f"{run['counts'][key]} {what}" for key, what in _FAILED if run["counts"][key])
     if run["unseen"]:
         told = f"{told}; no clip's {' or '.join(run['unseen'])} reached the model: the benchmark gives it".lstrip("; ")

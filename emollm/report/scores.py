@@ -78,21 +78,30 @@ def _compared(row: Mapping[str, Any]) -> Iterator[Cells]:
 
 
 def details_text(details: Mapping[str, Any]) -> list[str]:
-    """Return what stands beside the values: a table for each group of rows, then a line of single facts."""
+    """Return what stands beside the values: a table for each group of rows, then a line for each other fact."""
     tables, facts = [], []
     for name, found in details.items():
-        rows = [{name: key, **one} for key, one in found.items()] if isinstance(found, Mapping) else found
+        named = isinstance(found, Mapping) and all(isinstance(one, Mapping) for one in found.values())
+        rows = [{name: key, **one} for key, one in found.items()] if named else found
         if isinstance(rows, Sequence) and rows and isinstance(rows[0], Mapping):
             head = ("", *(key if key != "name" else name for key in rows[0]))
             tables.append(_columns([head, *(("", *(_number(cell) for cell in one.values())) for one in rows)]))
         else:
-            listed = (
-                ", ".join(map(str, found))
-                if isinstance(found, Sequence) and not isinstance(found, str)
-                else _number(found)
-            )
-            facts.append(f"  {name.replace('_', ' ')}: {listed}")
+            facts.append(f"  {_spaced(name)}: {_fact(rows)}")
     return [*tables, *(["\n".join(facts)] if facts else [])]
+
+
+def _fact(found: Any) -> str:
+    """Return a value on one line; a list or a mapping with commas between."""
+    if isinstance(found, Mapping):
+        return ", ".join(f"{_spaced(key)} {_fact(one)}" for key, one in found.items())
+    if isinstance(found, Sequence) and not isinstance(found, str):
+        return ", ".join(map(str, found))
+    return _number(found)
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _ranked(value: str, row: Mapping[str, Any]) -> str:

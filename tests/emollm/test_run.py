@@ -75,8 +75,17 @@ def test_card(run: Run, tmp_path: Path) -> None:
     ).read_text()
     for part in ("# small", "Seed 7", hashlib.sha256(b"{}\n").hexdigest(), "| decoder |", "| loss | 1.25 |", "appears"):
         assert part in text
+    assert "article 5(1)(f)" in text and "have counsel confirm" in text
     assert "Valid for: synthetic" in text and emollm.__version__ in text
     assert text.count("@article{a}") == 1
+
+
+def test_the_card_tells_the_licences_of_the_data(run: Run, tmp_path: Path) -> None:
+    free, bound = '{"license":{"name":"own","commercial":true}}', '{"license":{"name":"EULA","commercial":false}}'
+    data = tmp_path / "records.jsonl"
+    data.write_text("\n".join([free, bound, bound, "{}", ""]))
+    text = run.card("small", "Nothing.", seed=0, data=[data], blocks={}).read_text()
+    assert "EULA, not for commercial use (2); own (1); not told (1)" in text
 
 
 def test_no_home_path_is_kept(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

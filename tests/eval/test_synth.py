@@ -9,6 +9,7 @@ from emollm.cli.main import app
 from emollm.data.prep import leaf_names
 from emollm.emotions.maps import OWN
 from emollm.engines import Request
+from emollm.errors import EmoError
 from emollm.evaluation.benchmarks import benchmark_names, load_benchmark
 from emollm.evaluation.choose import choose
 from emollm.evaluation.runner import Measured
@@ -79,6 +80,9 @@ def test_answers_that_follow_the_media_pass_the_swap_test(
     assert 0 < row["probe"] < 1 and found["given"]["t"]["normalised"] < 1
     told = benchmark.named("synth.py:cues")(Measured("explain", records, {"avt": gold}, ask, part, [file]))
     assert told["f"] == 1.0 and told["usual_cues_f"] < 1 and told["heard_and_seen_f_swapped"] < 1
+    file.with_name("truth.jsonl").unlink()
+    with pytest.raises(EmoError, match=f"no truth of {len(records)} clip"):
+        benchmark.named("synth.py:families")(measured)
 
 
 def test_the_number_is_f_over_families(drawn: tuple[list[Record], Path]) -> None:

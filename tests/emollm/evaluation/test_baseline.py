@@ -29,6 +29,7 @@ def test_the_most_frequent_label_is_learnt_from_training_clips(
     assert {one.labels[0].text for one in predictions_of(found, run)} == {"sad"}
     assert run["scores"][0]["values"]["acc"]["value"] == pytest.approx(1 / 3)
     assert (found["model"]["model"], len(found["model"]["train"][0]["sha256"])) == ("constant", 64)
+    assert "constant" in (tmp_path / "out" / "report.html").read_text()
     leaking = call("baseline", leaf, "--data", records, "--train", records, "-o", tmp_path / "leak")
     assert leaking.exit_code == 2 and "24 clip(s) that are asked about" in leaking.stderr
     assert (

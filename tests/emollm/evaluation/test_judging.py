@@ -102,6 +102,8 @@ def test_a_rating_stands_beside_a_matcher_with_model_prompt_and_agreement(
         krippendorff_alpha([[round(float(x or 0), 2) for x in unit] for unit in units], "interval")
     )
     assert "words and emotions" in result.output and row["prompt_sha256"][:8] in result.output
+    page = (run / "report.html").read_text()
+    assert "Rated by judges" in page and "m (1..10)" in page and f"{row['value']:.4f}" in page
 
 
 def test_replies_are_kept_and_what_failed_is_asked_again(call: Call, run: Path, server: Server) -> None:

@@ -40,11 +40,12 @@ def test_details_are_tables_and_facts() -> None:
         "groupings": [{"name": "W1", "f": 0.25}],
         "constant": ["a", "b"],
         "no_class": 1,
+        "constant_score": {"f": 0.5, "label_count": 2},
     }
     text = score_text(report(values={"acc": {"value": 1.0}}, details=details))
     assert "  classes  f1        n\n  sad      0.500000  2" in text
     assert "  groupings  f\n  W1         0.250000" in text
-    assert "  constant: a, b\n  no class: 1" in text
+    assert "  constant: a, b\n  no class: 1\n  constant score: f 0.500000, label count 2" in text
 
 
 def test_a_comparison_stands_below_the_values() -> None:
