@@ -157,15 +157,20 @@ def open_engine(
     engine: str = "hf",
     base_url: str | None = None,
     distribution: str | None = None,
+    adapter: Path | None = None,
 ) -> Engine:
     """Open the engine alone; see `load`. A name that is wrong is told before the heavy imports.
 
-    With `distribution` (`samples:16`, `choices`) answers also tell how the model spreads over labels (engines/distribution.py).
+    With `distribution` (`samples:16`, `choices`) answers also tell how the model spreads over labels (engines/distribution.py);
+    `adapter` is the folder of a LoRA adapter of the model, for `vllm`.
     """
     if distribution is not None:
         from emollm.engines.distribution import Distributed
 
-        return Distributed(open_engine(model, batch_size, device, engine, base_url), distribution)
+        return Distributed(open_engine(model, batch_size, device, engine, base_url, adapter=adapter), distribution)
+    if adapter is not None and engine != "vllm":
+        fix = "add --engine vllm, or merge it: emollm merge"
+        raise ConfigError("adapters are put on their model by vLLM", f"--adapter {adapter}", fix)
     if engine == "openai":
         from emollm.engines.openai import OpenAIEngine
 
@@ -178,7 +183,7 @@ def open_engine(
     if engine == "vllm":
         from emollm.engines.vllm import VLLMEngine
 
-        return VLLMEngine(checkpoint, batch_size)
+        return VLLMEngine(checkpoint, batch_size, adapter)
     from emollm.models.omni import family_of
 
     if family_of(checkpoint.path) is not None:

@@ -22,7 +22,7 @@ _POLL_S = 0.1
 
 
 def decoded_ahead(
-    requests: Generator[Request, None, None], engine: Engine, workers: int
+    requests: Generator[Request, None, None], engine: Engine, workers: int, keep: bool = False
 ) -> Generator[Request, None, None]:
     """Yield requests with their clips decoded, as these get ready.
 
@@ -30,6 +30,7 @@ def decoded_ahead(
         requests: Questions about one clip follow each other. They are drawn in a thread of their own, and closed there.
         engine: Its `media` settings say how clips are decoded; for an engine without them nothing is decoded.
         workers: Clips decoded at once; 0 decodes nothing.
+        keep: Keep decoded clips in the media cache, and take them from there (emollm/media/cache.py).
     """
     settings = getattr(engine, "media", None)
     if settings is None or workers == 0:
@@ -48,7 +49,7 @@ def decoded_ahead(
 
     def fill() -> None:
         try:
-            with closing(requests), closing(_decoded(requests, settings, workers)) as groups:
+            with closing(requests), closing(_decoded(requests, settings, workers, keep)) as groups:
                 for group in groups:
                     put(group)
                     if stop.is_set():
@@ -69,7 +70,9 @@ def decoded_ahead(
         thread.join()
 
 
-def _decoded(requests: Iterable[Request], settings: Any, workers: int) -> Generator[list[Request], None, None]:
+def _decoded(
+    requests: Iterable[Request], settings: Any, workers: int, keep: bool
+) -> Generator[list[Request], None, None]:
     """Yield the questions about each clip, with what was decoded of it."""
     from emollm.batch.elsewhere import gather_anywhere
     from emollm.media.workers import Decoders, Job
@@ -82,9 +85,8 @@ def _decoded(requests: Iterable[Request], settings: Any, workers: int) -> Genera
                 questions = list(group)
                 media = questions[0].record.media
                 ref = media.video or media.audio
-                job = Job(
-                    ref.path if ref else questions[0].id, partial(gather_anywhere, questions[0], settings, scratch)
-                )
+                call = partial(gather_anywhere, questions[0], settings, scratch, keep)
+                job = Job(ref.path if ref else questions[0].id, call)
                 on_their_way[id(job)] = questions
                 yield job
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import tempfile
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from emollm.engines import Request
 from emollm.engines.evidence import Evidence, MediaSettings, gather
 from emollm.errors import MediaError
+from emollm.media import decode
+from emollm.media.cache import ClipCache
 from emollm.records import Media, MediaRef
 
 MARK = "://"
@@ -26,24 +29,37 @@ def version(url: str) -> str | None:
         return None
 
 
-def gather_anywhere(request: Request, settings: MediaSettings, scratch: str) -> Evidence:
+def gather_anywhere(request: Request, settings: MediaSettings, scratch: str, keep: bool) -> Evidence:
     """Decode what a request lets the model see; what lies elsewhere is fetched into `scratch` and removed again.
+
+    Args:
+        request: What is asked.
+        settings: How clips are decoded.
+        scratch: Folder.
+        keep: Keep what is decoded in the media cache, and take it from there.
 
     Raises:
         MediaError: A file cannot be fetched or used.
     """
     media = request.record.media
+    read = _cache().decode if keep else decode
     if not any(ref and MARK in ref.path for ref in (media.video, media.audio)):
-        return gather(request, settings)
+        return gather(request, settings, read)
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         found = Media(
             video=_fetched(media.video, Path(folder, "video")), audio=_fetched(media.audio, Path(folder, "audio"))
         )
         record = request.record.model_copy(update={"media": found})
         try:
-            return gather(replace(request, record=record), settings)
+            return gather(replace(request, record=record), settings, read)
         except MediaError as error:
             raise MediaError(error.code, error.what, request.record.id, error.fix) from None
+
+
+@cache
+def _cache() -> ClipCache:
+    """Return the media cache of this process."""
+    return ClipCache()
 
 
 def _fetched(ref: MediaRef | None, folder: Path) -> MediaRef | None:

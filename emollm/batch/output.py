@@ -33,11 +33,13 @@ class Output:
 
     Attributes:
         path: The answers.
+        purpose: What they are for; each one carries it.
         done: Keys of rows that are there, as `short` gives them, each with whether it is an error row.
     """
 
     def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
         self.path, self.manifest = path, manifest
+        self.purpose: str | None = manifest["purpose"]
         self.bad_path, self.manifest_path = companions(path)
         self.done: dict[bytes, bool] = {}
         self._closing = ExitStack()

@@ -56,12 +56,14 @@ class Todo:
         ask: The questions about one record; their request ids are unique.
         identity: The engine's model and settings, as keys hold them.
         sampling: How answers are drawn.
+        keep: Decoded clips are kept in the media cache and taken from there. Their pictures have been through JPEG, so `identity` tells it.
     """
 
     rows: Callable[[], Iterable[Row]]
     ask: Callable[[Record], Sequence[Request]]
     identity: Settings
     sampling: Sampling
+    keep: bool = False
 
 
 def portion(rows: Iterable[Row], part: int, parts: int, salt: bytes = b"") -> Iterator[Row]:
@@ -124,11 +126,11 @@ def run_rows(todo: Todo, engine: Engine, output: Output, workers: int = 0) -> It
         output: Where rows are written.
         workers: Clips decoded at once ahead of the engine; 0 leaves decoding to the engine.
     """
-    return _answers(_pending(todo, output), engine, todo.sampling, output, workers)
+    return _answers(_pending(todo, output), engine, todo.sampling, output, workers, todo.keep)
 
 
 def _answers(
-    keyed: Keyed, engine: Engine, sampling: Sampling, output: Output, workers: int = 0
+    keyed: Keyed, engine: Engine, sampling: Sampling, output: Output, workers: int = 0, keep: bool = False
 ) -> Iterator[Prediction]:
     """Ask what has no row yet, and write what comes back."""
     asked: dict[str, tuple[str, str]] = {}  # of the requests on their way: id -> record, key
@@ -140,10 +142,13 @@ def _answers(
                     asked[request.id] = (request.record.id, key)
                     yield request
 
-    with closing(decoded_ahead(requests(), engine, workers)) as ready:
+    with closing(decoded_ahead(requests(), engine, workers, keep)) as ready:
         for prediction in engine.generate(ready, sampling):
             record, key = asked.pop(prediction.id)
-            answer = prediction.model_copy(update={"id": record, "key": key})
+            told: dict[str, object] = {"id": record, "key": key}
+            if output.purpose is not None:
+                told["provenance"] = prediction.provenance.model_copy(update={"purpose": output.purpose})
+            answer = prediction.model_copy(update=told)
             output.add(answer)
             yield answer
 

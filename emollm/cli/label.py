@@ -46,18 +46,22 @@ class Format(StrEnum):
     CSV = "csv"
 
 
+Paths = Annotated[
+    list[str], typer.Argument(help="Media files, folders, globs, or records files (.jsonl, .parquet); here or s3://...")
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", help="Predictions (.jsonl or .parquet); an interrupted run goes on there."),
+]
+
+
 def label(
-    paths: Annotated[
-        list[str],
-        typer.Argument(help="Media files, folders, globs, or records files (.jsonl, .parquet); here or s3://..."),
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="Predictions (.jsonl or .parquet); an interrupted run goes on there."),
-    ] = None,
+    paths: Paths,
+    output: Output = None,
     model: options.Model = "tiny",
     engine: options.Engine = options.EngineName.HF,
     base_url: options.BaseUrl = None,
+    adapter: label_run.Adapter = None,
     distribution: options.Distribution = None,
     task: Annotated[
         list[TaskName] | None, typer.Option("--task", help="How much an answer holds; several ask several questions.")
@@ -75,23 +79,35 @@ def label(
     window_s: label_run.Window = None,
     hop_s: label_run.Hop = None,
     purpose: label_run.Purpose = None,
+    purpose_exception: label_run.PurposeException = None,
+    commercial: label_run.Commercial = False,
     shard: label_run.Shard = None,
     retry_failed: label_run.RetryFailed = False,
     max_failed: label_run.MaxFailed = None,
     estimate: label_run.Estimate = False,
     workers: label_run.Workers = 2,
+    keep_decoded: label_run.KeepDecoded = False,
 ) -> None:
     """Say which emotions the person in each clip appears to express. Clips that cannot be used are listed; the others go on."""
     from functools import partial
 
     from emollm.api import Options, open_engine
+    from emollm.engines.checkpoints import allow_commercial
+    from emollm.purpose import check_purpose
 
+    check_purpose(purpose, purpose_exception)
+    if commercial:
+        allow_commercial(model, engine.value, [adapter] if adapter else [])
     tasks = [name.value for name in task or [TaskName.LABELS]]
     asked = Options(options.split_labels(labels), None, not no_audio, not no_video, seed, temperature)
     rows = label_run.rows_of(paths, transcript, window_s, hop_s)
-    opened = partial(open_engine, model, batch_size, engine=engine.value, base_url=base_url, distribution=distribution)
+    opened = partial(
+        open_engine, model, batch_size, engine=engine.value, base_url=base_url, distribution=distribution, adapter=adapter,
+    )  # fmt: skip
     show = partial(_follow, show=_printer(format_ or (Format.TABLE if output is None else None)))
-    files = label_run.Files(output, purpose, shard, retry_failed, max_failed, estimate, workers, batch_size)
+    files = label_run.Files(
+        output, purpose, shard, retry_failed, max_failed, estimate, workers, batch_size, keep_decoded
+    )
     raise typer.Exit(label_run.run(rows, tasks, asked, opened, files, show))
 
 
@@ -99,24 +115,26 @@ def _follow(answers: Iterator[Prediction], show: Callable[[Prediction | None], N
     """Print answers as they come and list the failed ones at the end, also after Ctrl-C; return how many failed."""
     from emollm.report.tables import plain
 
-    failed: list[str] = []
-    valid_for: set[str] = set()
+    failed: list[str] = []  # the first of them
+    n_failed, valid_for = 0, set[str]()
     try:
         for answer in answers:
             show(answer)
             if answer.error is not None:
-                failed.append(plain(f"{answer.id}: {answer.error.what} ({answer.error.code})"))
+                n_failed += 1
+                if n_failed <= _LISTED:
+                    failed.append(plain(f"{answer.id}: {answer.error.what} ({answer.error.code})"))
             elif answer.provenance.valid_for:
                 valid_for.add(answer.provenance.valid_for)
     finally:
         show(None)
-        for line in failed[:_LISTED]:
+        for line in failed:
             typer.echo(f"failed: {line}", err=True)
-        if len(failed) > _LISTED:
-            typer.echo(f"... and {len(failed) - _LISTED} more failed", err=True)
+        if n_failed > _LISTED:
+            typer.echo(f"... and {n_failed - _LISTED} more failed", err=True)
         for kind in sorted(valid_for):
             typer.echo(f"This model's answers are valid for {kind} clips only.", err=True)
-    return len(failed)
+    return n_failed
 
 
 def _printer(format_: Format | None) -> Callable[[Prediction | None], None]:

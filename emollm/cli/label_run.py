@@ -19,7 +19,20 @@ if TYPE_CHECKING:
     from emollm.records import Prediction, Record
 
 
-Purpose = Annotated[str | None, typer.Option("--purpose", help="What the answers are for; kept in the manifest of -o.")]
+Adapter = Annotated[
+    Path | None, typer.Option("--adapter", help="Folder of a LoRA adapter of the model, for --engine vllm.")
+]
+Purpose = Annotated[
+    str | None, typer.Option("--purpose", help="With -o: what the answers are for; each one carries it.")
+]
+PurposeException = Annotated[
+    str | None,
+    typer.Option("--purpose-exception", help="Why work or education is allowed: 'safety: ...', 'medical: ...'."),
+]
+Commercial = Annotated[
+    bool,
+    typer.Option("--commercial", help="Refuse a model whose licences (data, weights) do not allow commercial use."),
+]
 Shard = Annotated[str | None, typer.Option("--shard", help="Label part i of n, such as 2/8; writes out.2-of-8.jsonl.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Ask again about clips that ended as error rows.")]
 MaxFailed = Annotated[
@@ -31,6 +44,12 @@ Estimate = Annotated[
 ]
 Workers = Annotated[
     int, typer.Option("--workers", min=1, help="With -o: processes that decode clips ahead of the model.")
+]
+KeepDecoded = Annotated[
+    bool,
+    typer.Option(
+        "--keep-decoded", help="With -o: keep decoded clips for the next run over them (at most 20 GB, as JPEG)."
+    ),
 ]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Clips answered at once.")]
 Window = Annotated[
@@ -55,6 +74,7 @@ class Files:
     estimate: bool
     workers: int
     batch_size: int
+    keep: bool
 
     def part(self) -> tuple[int, int]:
         """Return i and n of the shard.
@@ -97,6 +117,7 @@ class Files:
             "--retry-failed": self.retry_failed,
             "--max-failed": self.max_failed is not None,
             "--estimate": self.estimate,
+            "--keep-decoded": self.keep,
         }
         if named := ", ".join(name for name, is_given in given.items() if is_given):
             raise ConfigError("what this says is about an output file", named, "add -o out.jsonl")
@@ -148,14 +169,15 @@ def run(
     path, mine = files.place(), partial(_part, rows, files.part())
     total = count_rows(mine()) * len(tasks)
     engine = open_engine()
+    identity = {**engine.identity, **({"decoded": "kept"} if files.keep else {})}
     settings = {
         "task": "+".join(tasks), "labels": asked.labels, "audio": asked.audio, "video": asked.video, "seed": asked.seed,
-        "sampling": asked.sampling().to_dict(), "model": engine.identity,
+        "sampling": asked.sampling().to_dict(), "model": identity,
     }  # fmt: skip
     answers = path.with_suffix(".jsonl")
     try:
         with Output.open(answers, settings, files.purpose, retry_failed=files.retry_failed) as out:
-            todo = Todo(mine, ask, engine.identity, asked.sampling())
+            todo = Todo(mine, ask, identity, asked.sampling(), files.keep)
             if files.estimate:
                 typer.echo(_estimate(todo, engine, out, total, files).line())
                 return 0
@@ -197,8 +219,16 @@ def _estimate(todo: Todo, engine: Engine, out: Output, total: int, files: Files)
 
     every = max(1, (total - len(out.done)) // (SAMPLE_BATCHES * files.batch_size))
     sample = replace(todo, rows=lambda: portion(todo.rows(), 1, every, salt=b"sample"))
-    gpus = int(getattr(getattr(engine, "device", None), "type", "cpu") == "cuda")
-    return estimate(run_rows(sample, engine, out, files.workers), out, total, files.batch_size, gpus)
+    return estimate(run_rows(sample, engine, out, files.workers), out, total, files.batch_size, _gpus(engine))
+
+
+def _gpus(engine: Engine) -> int:
+    """Return how many GPUs an engine keeps busy."""
+    if engine.name not in ("hf", "vllm"):
+        return 0
+    import torch
+
+    return int(torch.cuda.is_available())
 
 
 def _here_only(rows: Iterable[Row]) -> Iterator[Row]:

@@ -17,7 +17,7 @@ EXAMPLES = """Examples:
 
   emollm serve runs/mine --host 0.0.0.0 --keys keys.txt --purpose "film studies"
 
-  emollm serve models/omni --engine vllm --adapter actors=adapters/actors --media-root clips
+  emollm serve runs/mine --engine vllm --adapter actors=runs/actors/checkpoints/lora --media-root clips
 """
 
 

@@ -7,7 +7,7 @@ prediction with status `error`; the others go on.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from emollm.errors import MediaError
@@ -43,7 +43,7 @@ class Sampling:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as predictions carry them."""
-        return asdict(self)
+        return dict(vars(self))
 
 
 class Engine(Protocol):

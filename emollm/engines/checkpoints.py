@@ -2,25 +2,27 @@
 
 A model folder holds config.json, safetensors and the processor's files, and may hold `emollm.json`:
 
-    {"name": "tiny", "valid_for": "synthetic"}
+    {"name": "tiny", "valid_for": "synthetic", "licences": [...]}
 
 `name` is what predictions carry as the model's name; `valid_for` says on which clips its answers mean anything, and is stamped on
-every prediction. Both may be missing. Does not: open weights, merge LoRA adapters.
+every prediction; `licences` are those of its data and weights (emollm/licences.py). All may be missing. Does not: open weights, merge
+LoRA adapters.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from emollm.config_label import is_label_recipe, load_label_recipe
 from emollm.config_model import Omni
 from emollm.errors import ConfigError
+from emollm.licences import INFO_FILE, check_commercial, of_model
 from emollm.paths import TINY
 
-INFO_FILE = "emollm.json"
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
@@ -66,11 +68,31 @@ def find_checkpoint(model: str | Path) -> Checkpoint:
     )
 
 
+def allow_commercial(model: str | Path, engine: str = "hf", adapters: Iterable[Path] = ()) -> None:
+    """Refuse commercial use of a model, or of an adapter, unless its licences are known to allow it.
+
+    Args:
+        model: What `find_checkpoint` takes.
+        engine: What runs it.
+        adapters: Folders of LoRA adapters that are put on it.
+
+    Raises:
+        ConfigError: A licence forbids it or is not told, or the model lies behind a server.
+    """
+    if engine == "openai":
+        what = "the licences of a model behind a server are not known here"
+        raise ConfigError(what, "--commercial", "ask who runs it, and leave the option out")
+    for folder in (find_checkpoint(model).path, *adapters):
+        check_commercial(
+            of_model(folder) or of_model(folder.parent / "final"), folder
+        )  # an adapter's run has them there
+
+
 def _describe(folder: Path, given: str) -> Checkpoint:
     """Read the folder's `emollm.json`, if it has one."""
-    file = folder / INFO_FILE
+    file, called = folder / INFO_FILE, Path(given).name if Path(given).exists() else given
     if not file.is_file():
-        return Checkpoint(folder, Path(given).name if Path(given).exists() else given)
+        return Checkpoint(folder, called)
     try:
         info = json.loads(file.read_text(encoding="utf-8"))
         name, valid_for = info.get("name"), info.get("valid_for")
@@ -78,7 +100,7 @@ def _describe(folder: Path, given: str) -> Checkpoint:
         raise ConfigError(f"not a JSON object ({error})", str(file), 'write {"name": ..., "valid_for": ...}') from None
     if not all(value is None or (isinstance(value, str) and value) for value in (name, valid_for)):
         raise ConfigError("`name` and `valid_for` are texts", str(file), 'write {"name": ..., "valid_for": ...}')
-    return Checkpoint(folder, name or given, valid_for)
+    return Checkpoint(folder, name or called, valid_for)
 
 
 def _fetch(name: str) -> Path:

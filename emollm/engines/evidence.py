@@ -8,6 +8,7 @@ Does not: replace a clip that cannot be decoded (that raises), or read image lis
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,8 +56,13 @@ class Evidence:
         return not self.has_words and "present" not in self.seen.states.values()
 
 
-def gather(request: Request, settings: MediaSettings) -> Evidence:
+def gather(request: Request, settings: MediaSettings, read: Callable[..., Clip] = decode) -> Evidence:
     """Decode what a request lets the model see, unless that was done ahead.
+
+    Args:
+        request: What is asked.
+        settings: How clips are decoded.
+        read: What decodes: `decode`, or the same of a cache.
 
     Raises:
         MediaError: A file of the clip cannot be used.
@@ -69,10 +75,10 @@ def gather(request: Request, settings: MediaSettings) -> Evidence:
     audio_in_video = media.audio is None and media.video is not None and media.video.has_audio is not False
     picture = sound = None
     if media.video is not None and (request.video or (request.audio and audio_in_video)):
-        picture = _decode(media.video, settings, audio=request.audio and audio_in_video, video=request.video)
+        picture = _decode(read, media.video, settings, audio=request.audio and audio_in_video, video=request.video)
         sound = picture if audio_in_video else None
     if media.audio is not None and request.audio:
-        sound = _decode(media.audio, settings, audio=True, video=False)
+        sound = _decode(read, media.audio, settings, audio=True, video=False)
     frames = picture.frames if picture else None
     audio, flags = (sound.audio if sound else None), _flags(request, picture, sound)
     window = round(settings.audio_window_s * settings.sample_rate_hz)
@@ -95,8 +101,8 @@ def gather(request: Request, settings: MediaSettings) -> Evidence:
     return Evidence(frames, audio, seen, words or (request.transcript and bool(record.context)), picture_s)
 
 
-def _decode(ref: MediaRef, settings: MediaSettings, *, audio: bool, video: bool) -> Clip:
-    return decode(
+def _decode(read: Callable[..., Clip], ref: MediaRef, settings: MediaSettings, *, audio: bool, video: bool) -> Clip:
+    return read(
         ref.path,
         frames=settings.frames,
         max_side_px=settings.max_side_px,

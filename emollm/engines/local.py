@@ -56,6 +56,7 @@ class LocalEngine:
     """
 
     name: str
+    adapter: str | None = None  # hash of the LoRA adapter that is on the model
 
     def __init__(
         self,
@@ -179,6 +180,7 @@ class LocalEngine:
         provenance = Provenance(
             model=self.checkpoint.name,
             weights_sha256=self.weights_sha256,
+            adapter=self.adapter,
             engine=self.name,
             prompt_sha256=prompt,
             decode={**sampling.to_dict(), **asdict(self.media), "dtype": self.dtype},

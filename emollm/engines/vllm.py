@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -30,6 +31,7 @@ from emollm.engines import Request, Sampling
 from emollm.engines.checkpoints import Checkpoint
 from emollm.engines.decoding import CLOSING_TOKENS, Draft, seed_of
 from emollm.engines.local import LocalEngine, Row
+from emollm.engines.lora import Adapter, find_adapters, lora_options
 from emollm.engines.reading import NOTHING_TO_SEE
 from emollm.errors import ConfigError
 from emollm.records import Prediction
@@ -46,14 +48,15 @@ class VLLMEngine(LocalEngine):
     Args:
         checkpoint: The model.
         batch_size: Requests in the running batch.
+        adapter: Folder of a LoRA adapter of the model (lora.py); it then answers all requests.
 
     Raises:
-        ConfigError: vLLM is not installed, or cannot run this model.
+        ConfigError: vLLM is not installed, or cannot run this model or this adapter.
     """
 
     name = "vllm"
 
-    def __init__(self, checkpoint: Checkpoint, batch_size: int = 64) -> None:
+    def __init__(self, checkpoint: Checkpoint, batch_size: int = 64, adapter: Path | None = None) -> None:
         if find_spec("vllm") is None:
             fix = "install emollm[serve] for a GPU or emollm[serve-cpu] (docs/vllm.md), or use --engine hf"
             raise ConfigError("vLLM is not installed", "--engine vllm", fix)
@@ -68,12 +71,21 @@ class VLLMEngine(LocalEngine):
         _check_heads(config.text_config, str(checkpoint.path))
         stop_ids = GenerationConfig.from_pretrained(checkpoint.path).eos_token_id
         longest = int(config.text_config.max_position_embeddings)
-        self.llm = open_vllm(checkpoint.path, longest, batch_size)
+        self._scratch = TemporaryDirectory(prefix="emollm-")
+        made = find_adapters(checkpoint.path, {} if adapter is None else {"adapter": adapter}, Path(self._scratch.name))
+        self.llm = open_vllm(checkpoint.path, longest, batch_size, **lora_options(made))
         self._engine = self.llm.llm_engine
         dtype = str(self._engine.model_config.dtype).removeprefix("torch.")
         super().__init__(checkpoint, config, EmoProcessor.from_pretrained(checkpoint.path), stop_ids, dtype)
         self.batch_size = batch_size
         self._numbers = count()
+        (self._lora,) = lora_requests(made) or [None]
+        self.adapter = made[0].sha256 if made else None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What of the model and its settings an answer depends on, besides the request and the sampling."""
+        return super().identity if self.adapter is None else {**super().identity, "adapter": self.adapter}
 
     def generate(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Prediction]:
         """Answer requests as they finish; new ones are taken in as soon as there is room for them."""
@@ -125,7 +137,7 @@ class VLLMEngine(LocalEngine):
         rows = [row for row in (self._prepare(request, step) for request in requests) if isinstance(row, Row)]
         params = SamplingParams(temperature=0, max_tokens=1, detokenize=False, logprob_token_ids=tokens)
         prompts = [{"prompt_token_ids": row.ids, "multi_modal_data": media_of(row)} for row in rows]
-        done = self.llm.generate(prompts, params, use_tqdm=False)
+        done = self.llm.generate(prompts, params, use_tqdm=False, lora_request=self._lora)
         return {
             row.request.id: [math.exp(one.outputs[0].logprobs[0][token].logprob) for token in tokens]
             for row, one in zip(rows, done, strict=True)
@@ -138,6 +150,7 @@ class VLLMEngine(LocalEngine):
         self._engine.engine_core.shutdown()
         del self._engine, self.llm
         cleanup_dist_env_and_memory()
+        self._scratch.cleanup()
 
     def _ask(self, row: Row, sampling: Sampling, in_pieces: bool = False) -> str:
         """Hand one row to vLLM; return the name under which its answer comes."""
@@ -147,7 +160,7 @@ class VLLMEngine(LocalEngine):
         prompt: dict[str, Any] = {"prompt_token_ids": row.ids, "multi_modal_data": media_of(row)}
         parsed = parse_model_prompt(engine.model_config, prompt)
         (ready,) = engine.renderer.render_cmpl([parsed], engine.renderer.default_cmpl_tok_params)
-        engine.add_request(number, ready, self._params(row, sampling, in_pieces))
+        engine.add_request(number, ready, self._params(row, sampling, in_pieces), lora_request=self._lora)
         return number
 
     def _params(self, row: Row, sampling: Sampling, in_pieces: bool) -> Any:
@@ -192,6 +205,13 @@ def media_of(row: Row) -> dict[str, Any]:
     return {name: value for name, value in (("audio", audio), ("video", video)) if value is not None}
 
 
+def lora_requests(adapters: Sequence[Adapter]) -> list[Any]:
+    """Return what a request of vLLM calls each adapter by."""
+    from vllm.lora.request import LoRARequest
+
+    return [LoRARequest(one.name, number, str(one.folder)) for number, one in enumerate(adapters, 1)]
+
+
 def _check_heads(config: Any, where: str) -> None:
     """Raise where vLLM's attention on CPUs has no code for the width of the decoder's heads: it would end in an error of C++."""
     if not _set_environment():
@@ -218,8 +238,8 @@ def open_vllm(model: Path, longest: int, batch_size: int, **options: Any) -> Any
         A `vllm.LLM`.
     """
     on_cpu = _set_environment()
-    if on_cpu:  # all in one process and nothing compiled: both take longer than most runs
-        options["distributed_executor_backend"] = "uni"
+    options["logits_processors"] = ["emollm.serve.closing:Closing"]
+    if on_cpu:
         torch.compiler.set_stance("force_eager")
     from vllm import LLM
 
@@ -227,13 +247,11 @@ def open_vllm(model: Path, longest: int, batch_size: int, **options: Any) -> Any
 
 
 def native_settings(on_cpu: bool) -> dict[str, Any]:
-    """Return the options of vLLM under which a native model answers as under `hf`."""
-    settings: dict[str, Any] = {
-        "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
-        "logits_processors": ["emollm.serve.closing:Closing"],
-    }
-    if on_cpu:
-        return {**settings, "dtype": "float32", "enforce_eager": True, "block_size": CPU_BLOCK_TOKENS}
+    """Return the options of vLLM, here and in its server, under which a native model answers as under `hf`."""
+    settings: dict[str, Any] = {"structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True}}
+    if on_cpu:  # no process for the worker and nothing compiled: both take longer than most runs
+        alone = {"enforce_eager": True, "distributed_executor_backend": "uni"}
+        return {**settings, **alone, "dtype": "float32", "block_size": CPU_BLOCK_TOKENS}
     return {**settings, "dtype": "bfloat16", "gpu_memory_utilization": GPU_SHARE}
 
 

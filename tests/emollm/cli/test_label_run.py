@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from emollm.cli.main import app
 from emollm.engines.fake import FakeEngine
 from emollm.jsonl import read_rows
+from emollm.licences import Licence, write_info
 from emollm.records import Prediction, Record, TextLine, write_records
 
 
@@ -53,6 +54,23 @@ def test_failures_are_summed_up_and_retried(label: Callable[..., Result], engine
     result = label("r.jsonl", "-o", "out.jsonl", "--retry-failed")
     assert (result.exit_code, "2 new rows, 198 done before" in result.stderr) == (0, True)
     assert len(rows("out.jsonl")) == 200
+
+
+def test_a_run_keeps_decoded_clips_or_does_not(label: Callable[..., Result]) -> None:
+    """Pictures from the cache have been through JPEG, so that the two kinds of answers are not mixed."""
+    assert label("r.jsonl", "-o", "out.jsonl").exit_code == 0
+    result = label("r.jsonl", "-o", "out.jsonl", "--keep-decoded")
+    assert (result.exit_code, "made with other settings" in result.stderr) == (2, True)
+    assert label("r.jsonl", "-o", "kept.jsonl", "--keep-decoded").exit_code == 0
+    assert not {row.key for row in rows("out.jsonl")} & {row.key for row in rows("kept.jsonl")}
+
+
+def test_answers_carry_their_purpose_and_forbidden_ones_are_refused(label: Callable[..., Result]) -> None:
+    assert label("r.jsonl", "-o", "out.jsonl", "--purpose", "film studies").exit_code == 0
+    assert {row.provenance.purpose for row in rows("out.jsonl")} == {"film studies"}
+    call = ("r.jsonl", "-o", "other.jsonl", "--purpose", "grading students")
+    assert (label(*call).exit_code, Path("other.jsonl").exists()) == (2, False)
+    assert label(*call, "--purpose-exception", "medical: epilepsy watch in a class").exit_code == 0
 
 
 def test_a_run_that_fails_all_over_is_stopped_with_1(label: Callable[..., Result], engine: FakeEngine) -> None:
@@ -124,6 +142,9 @@ def test_long_recordings_are_cut_into_windows_and_broken_ones_stay(
         (["other.parquet", "-o", "o.jsonl"], "the columns are score"),
         (["text.parquet", "-o", "o.jsonl"], "no parquet file"),
         (["r.jsonl", "--hop-s", "5"], "--window-s"),
+        (["r.jsonl", "--keep-decoded"], "add -o"),
+        (["r.jsonl", "--commercial", "--engine", "openai"], "not known here"),
+        (["r.jsonl", "--commercial", "--model", "bound"], "not allowed by the licence of data (EULA)"),
     ],
 )
 def test_wrong_calls_are_refused_before_a_model_is_opened(
@@ -137,6 +158,9 @@ def test_wrong_calls_are_refused_before_a_model_is_opened(
     monkeypatch.setattr("emollm.api.open_engine", refuse)
     pq.write_table(pa.table({"score": [1.0]}), "other.parquet")
     Path("text.parquet").write_text("no parquet")
+    Path("bound").mkdir()
+    Path("bound/config.json").write_text("{}")
+    write_info(Path("bound"), None, [Licence("data", "EULA", commercial=False)])
     result = label(*arguments)
     assert result.exit_code == 2, result.output
     assert told in result.stderr

@@ -160,3 +160,9 @@ def test_parts_that_do_not_exist_or_fit(recipe: Path, clips: Path) -> None:
     result = run(recipe, f"data={clips}", "model.adapter.name=resampling", "--clips", 0)
     assert result.exit_code == 2
     assert status_of(result.output, "model") == ["wrong"] and "resampler" in result.output
+
+
+def test_a_recipe_that_trains_nothing_names_its_command() -> None:
+    result = run("annotate/crowd")
+    assert result.exit_code == 2
+    assert "emollm data annotate annotate/crowd records.jsonl -o annotated.jsonl" in " ".join(result.output.split())

@@ -1,5 +1,6 @@
 """vLLM's server behind the gateway, with a stand-in for vLLM: how it is started, what reaches it, and that it ends."""
 
+import asyncio
 import base64
 import itertools
 import json
@@ -9,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from emollm.data.sources import record_of
 from emollm.engines import Request, Sampling
 from emollm.engines.checkpoints import Checkpoint
+from emollm.engines.evidence import MediaSettings
+from emollm.engines.local import MAX_SIDE_PX
 from emollm.errors import ConfigError, EmoError
-from emollm.prompts import TASKS
+from emollm.prompts import TASKS, grammar
 from emollm.serve.gateway import vllm_server
 from emollm.serve.gateway.backend import EngineBackend
 from emollm.serve.gateway.settings import Settings
@@ -64,21 +69,29 @@ def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkpoint:
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "qwen2_5_omni"}')
+    save_file({"weight": np.zeros(1)}, folder / "model.safetensors")
     return Checkpoint(folder, "omni")
 
 
 @pytest.fixture
-def backend(checkpoint: Checkpoint, tmp_path: Path) -> Iterator[EngineBackend]:
-    import asyncio
+def actors(checkpoint: Checkpoint, tmp_path: Path) -> Path:
+    """An adapter of that model."""
+    folder = tmp_path / "actors"
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text(json.dumps({"r": 4, "base_model_name_or_path": str(checkpoint.path)}))
+    name = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
+    save_file({name: np.zeros((4, 8))}, folder / "adapter_model.safetensors")
+    return folder
 
-    opened, _ = vllm_server.open_vllm(checkpoint, {"actors": tmp_path / "actors"}, Settings(max_requests=3))
+
+@pytest.fixture
+def backend(checkpoint: Checkpoint, actors: Path) -> Iterator[EngineBackend]:
+    opened, _ = vllm_server.open_vllm(checkpoint, {"actors": actors}, Settings(max_requests=3))
     yield opened
     asyncio.run(opened.close())
 
 
 def ask(backend: EngineBackend, model: str, *requests: Request) -> Any:
-    import asyncio
-
     return asyncio.run(backend.answer(model, requests, Sampling()))
 
 
@@ -111,8 +124,6 @@ def test_it_listens_on_loopback_with_a_key_and_fetches_nothing(backend: EngineBa
 
 
 def test_it_ends_with_the_gateway(checkpoint: Checkpoint) -> None:
-    import asyncio
-
     backend, _ = vllm_server.open_vllm(checkpoint, {}, Settings())
     assert asyncio.run(backend.is_ready())
     asyncio.run(backend.close())
@@ -125,12 +136,32 @@ def test_a_server_that_does_not_start_is_told(checkpoint: Checkpoint, tmp_path: 
         vllm_server.open_vllm(checkpoint, {}, Settings())
 
 
-def test_an_adapter_has_a_name_of_its_own(checkpoint: Checkpoint, tmp_path: Path) -> None:
+def test_an_adapter_has_a_name_of_its_own_and_the_model_is_its_own(checkpoint: Checkpoint, actors: Path) -> None:
     with pytest.raises(ConfigError, match="the model's name"):
-        vllm_server.open_vllm(checkpoint, {"omni": tmp_path}, Settings())
+        vllm_server.open_vllm(checkpoint, {"omni": actors}, Settings())
+    save_file({"weight": np.ones(1)}, checkpoint.path / "model.safetensors")
+    (actors / "adapter_config.json").write_text('{"r": 4, "base_model_name_or_path": "elsewhere"}')
+    with pytest.raises(ConfigError, match="emollm merge"):
+        vllm_server.open_vllm(checkpoint, {"actors": actors}, Settings())
 
 
-def test_a_native_model_is_refused_with_the_engine_that_serves_it(checkpoint: Checkpoint) -> None:
-    (checkpoint.path / "config.json").write_text('{"model_type": "emollm"}')
-    with pytest.raises(ConfigError, match="--engine hf"):
-        vllm_server.open_vllm(checkpoint, {}, Settings())
+def test_a_native_model_is_asked_as_in_training(
+    checkpoint: Checkpoint, make_clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    from emollm.models.build import build, tiny_spec
+
+    for part in build(tiny_spec()):
+        part.save_pretrained(tmp_path / "native")
+    processor = part
+    backend, media = vllm_server.open_vllm(Checkpoint(tmp_path / "native", "native"), {}, Settings())
+    asyncio.run(backend.answer("native", [Request("a", record_of(make_clip()), TASKS["labels"])], Sampling()))
+    asyncio.run(backend.close())
+    assert media == MediaSettings(processor.num_frames, MAX_SIDE_PX, processor.audio_window_s, 16000)
+    (body,) = [json.loads(line) for line in (tmp_path / "seen.jsonl").read_text().splitlines()]
+    assert body["structured_outputs"]["grammar"] == grammar(TASKS["labels"])
+    (asked,) = body["messages"]
+    assert asked["content"][1]["video_url"]["url"].count(",") == processor.num_frames, (
+        "the frames that it was trained on"
+    )
+    options = json.loads((tmp_path / "seen.jsonl.options").read_text())
+    assert dict(itertools.pairwise(options))["--chat-template-content-format"] == "openai"

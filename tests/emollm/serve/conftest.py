@@ -39,14 +39,14 @@ def changes(name: str) -> dict[str, Any]:
     }
 
 
-def save(folder: Path, name: str) -> Path:
+def save(folder: Path, name: str, seed: int = 2) -> Path:
     """Build a composition and save it; the decoder's answers depend on what it reads."""
     import torch
 
     from emollm.models.build import build, tiny_spec
 
     torch.set_num_threads(1)
-    torch.manual_seed(2)
+    torch.manual_seed(seed)
     model, processor = build(tiny_spec(**changes(name)))
     with torch.no_grad():
         for parameter_name, parameter in model.named_parameters():
@@ -57,6 +57,23 @@ def save(folder: Path, name: str) -> Path:
             part.deviation.uniform_(0.5, 2)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
+    return folder
+
+
+def adapter(
+    base: Path, folder: Path, seed: int, rank: int = 4, beside: list[str] | None = None, **options: Any
+) -> Path:
+    """Save an adapter of the decoder with visible random weights, perhaps with whole blocks beside it."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    from emollm.models.decoders import DECODERS
+    from emollm.models.loading import load
+
+    torch.manual_seed(seed)
+    options = {"target_modules": DECODERS["qwen2"].lora_targets, **options}
+    config = LoraConfig(r=rank, init_lora_weights=False, modules_to_save=beside, **options)
+    get_peft_model(load(base)[0], config).save_pretrained(str(folder))
     return folder
 
 
