@@ -7,8 +7,8 @@ A recipe is a path, else the name of one that ships with emollm. Dotted override
 Unknown keys, doubled keys and wrong values are refused, all at once, each with its place and the nearest key that exists.
 
 This file holds what all recipes share and the schema of supervised training (`emollm/config_model.py`: the `model` section,
-`emollm/config_grpo.py`: recipes with `method: grpo`). None of it needs torch: whether a hub name or a records file is really there is
-`emollm validate`'s business. `emollm/config_yaml.py` reads YAML and overrides.
+`emollm/config_grpo.py`, `emollm/config_dpo.py`: recipes with another `method`). None of it needs torch: whether a hub name or a records
+file is really there is `emollm validate`'s business. `emollm/config_yaml.py` reads YAML and overrides.
 """
 
 from __future__ import annotations
@@ -40,6 +40,15 @@ Paths = Annotated[tuple[str, ...], BeforeValidator(as_list), Field(min_length=1)
 # ---------------------------------------------------------------- data and stages
 
 
+class Replay(Section):
+    """Chats without media that are mixed in, against forgetting."""
+
+    files: Paths
+    """Files of chats (JSONL, a list of `messages` on each line)."""
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of the examples of each epoch."""
+
+
 class Data(Section):
     """Records files to learn from; relative paths count from the folder that the command runs in."""
 
@@ -49,10 +58,14 @@ class Data(Section):
     """Records files whose loss is reported at the end of each stage."""
     limit: Count | None = None
     """Use only the first so many training records."""
+    replay: Replay | None = None
+    """General chats among the training records; stages whose `objective` is cues go without."""
     media_memory_gb: Annotated[float, Field(ge=0)] = 4.0
     """Memory for decoded clips, so that they need not be decoded again."""
     soft_prompt_memory_gb: Annotated[float, Field(ge=0)] = 0.0
     """Memory for soft prompts, so that stages with a frozen encoder encode a clip once."""
+    tower_cache_gb: Annotated[float, Field(ge=0)] = 0.0
+    """Room in the cache folder for what frozen towers make of clips, so that all stages and runs together encode a clip once."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that decode media; 0 decodes in the training process."""
 
@@ -100,6 +113,22 @@ class Lora(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
 
 
+class Curriculum(Section):
+    """Each epoch goes from one end of a column of the records to the other."""
+
+    column: str
+    """Dotted name of a number that every record has, such as `quality.agreement`."""
+    first: Literal["low", "high"]
+    """Which end comes first; clips that raters agree on are easy, so `high` goes with `quality.agreement`."""
+
+
+class EarlyStopping(Section):
+    """Measure the dev loss whenever a step is saved, and end the stage with the best of these steps."""
+
+    patience: Count = 3
+    """Stop after so many dev losses without a better one."""
+
+
 class Stage(Section):
     """One stretch of training with its own blocks, tasks and learning rate."""
 
@@ -134,6 +163,9 @@ class Stage(Section):
     """Recompute activations in the backward pass: less memory, more time."""
     group_by_length: bool = True
     """Put examples of like length into one batch."""
+    curriculum: Curriculum | None = None
+    early_stopping: EarlyStopping | None = None
+    """Needs `data.dev` and `save.every_steps`."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -199,17 +231,30 @@ class Recipe(Training):
     """Stages in order; each starts from the model that the one before left."""
 
     @model_validator(mode="after")
-    def _stage_names(self) -> Self:
+    def _consistent(self) -> Self:
         names = [stage.name for stage in self.stages]
-        if len(set(names)) < len(names):
-            raise ValueError(f"two stages have the same name: {', '.join(names)}")
         gathers = any(stage.objective == "cues" for stage in self.stages)
+        frozen = any(one.blocks.audio_tower == one.blocks.video_tower == "frozen" for one in self.stages)
+        stops = any(stage.early_stopping for stage in self.stages)
+        problems = []
+        if len(set(names)) < len(names):
+            problems.append(f"two stages have the same name: {', '.join(names)}")
         if isinstance(self.model, Parts) and self.model.adapter.standardise and not gathers:
-            raise ValueError("`model.adapter.standardise` does nothing without a stage whose `objective` is cues")
+            problems.append("`model.adapter.standardise` does nothing without a stage whose `objective` is cues")
+        if self.data.tower_cache_gb and not frozen:
+            problems.append("`data.tower_cache_gb` needs a stage whose towers are frozen")
+        if stops and (self.data.dev is None or self.save.every_steps is None):
+            problems.append("`early_stopping` needs `data.dev` and `save.every_steps`: it looks at saved steps")
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
 
 
 Kind = TypeVar("Kind", bound=Training)
+_NO_TRAINING = {
+    "annotate": "emollm data annotate {} records.jsonl -o annotated.jsonl",
+    "label": "emollm label clip.mp4 --model {}",
+}
 
 
 def load_recipe(
@@ -230,10 +275,13 @@ def load_recipe(
     file = YamlFile.read(find_recipe(argument))
     file.shorten("data", "train")
     file.override(overrides)
-    from emollm.config_grpo import GrpoRecipe  # it builds on this file
+    from emollm.config_dpo import DpoRecipe  # they build on this file
+    from emollm.config_grpo import GrpoRecipe
 
     method = str(file.tree.get("method", "sft"))
-    kinds: dict[str, type[Training]] = {"sft": Recipe, "grpo": GrpoRecipe}
+    kinds: dict[str, type[Training]] = {"sft": Recipe, "grpo": GrpoRecipe, "dpo": DpoRecipe}
+    if method in _NO_TRAINING:
+        raise ConfigError("this recipe trains nothing", str(argument), f"run: {_NO_TRAINING[method].format(argument)}")
     if method not in kinds:
         raise ConfigError(f"`method` is {method!r}", str(argument), f"known: {', '.join(kinds)}")
     if not issubclass(kinds[method], kind):

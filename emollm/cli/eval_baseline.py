@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from emollm.cli.report import write_beside
+
 EXAMPLES = """Examples:
 
   emollm eval baseline meld --data meld.jsonl --train meld.jsonl --split train
@@ -55,8 +57,10 @@ def baseline(
     identity["train"] = [{"path": str(path.resolve()), "sha256": sha256(path)} for path in files]
     call = Call(data=tuple(data), folder=folder, given=given, allow_missing=allow_missing, draws=draws)
     ask = AskBaseline(folder, model, learnt, answer)
-    typer.echo(results_text(run_benchmark(benchmark, ask, call, identity)))
+    results = run_benchmark(benchmark, ask, call, identity)
+    typer.echo(results_text(results))
     typer.echo(f"{folder / 'results.json'}", err=True)
+    write_beside(results, folder, None)
 
 
 def _of(tower: str | None) -> tuple[str, Any, dict[str, Any], tuple[str, ...]]:

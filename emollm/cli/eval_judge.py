@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from emollm.cli import options
+from emollm.cli.report import write_beside
 
 EXAMPLES = """Examples:
 
@@ -34,9 +35,9 @@ def judge(
     """
     from emollm.api import open_engine
     from emollm.evaluation.asking import AskEngine
-    from emollm.evaluation.judging import SAMPLING, Judge, judge_results, judged_rows
+    from emollm.evaluation.judging import SAMPLING, Judge, judge_results
     from emollm.evaluation.results import read_results
-    from emollm.report.benchmarks import columns
+    from emollm.report.benchmarks import JUDGED, columns, judged_cells
 
     results = read_results(run)
     matchers, facts = _matchers(embeddings)
@@ -44,7 +45,8 @@ def judge(
     folder = Path(results["folder"])
     ask = AskEngine(folder, opened, opened.identity, SAMPLING, {"judge": True}, _say, retry_failed=True)
     rows = judge_results(results, Judge(ask, opened.identity, matchers, facts), draws, _say)
-    typer.echo(columns(list(judged_rows(results))))
+    typer.echo(columns([JUDGED, *judged_cells(results["runs"])]))
+    write_beside(results, folder, None)
     failed = sum(row["errors"] + row["unreadable"] for row in rows)
     if failed:
         typer.echo(f"{failed} replies without a score: errors are asked again by the same command", err=True)

@@ -16,6 +16,7 @@ from emollm.cli import (
     data,
     demo,
     doctor,
+    dpo,
     eval_run,
     explain,
     grpo,
@@ -24,6 +25,7 @@ from emollm.cli import (
     merge,
     models,
     recipes,
+    report,
     score,
     serve,
     sft,
@@ -102,10 +104,12 @@ app.command("explain", epilog=explain.EXAMPLES)(explain.explain)
 app.command("chat", epilog=chat.EXAMPLES)(chat.chat)
 app.command("sft", epilog=sft.EXAMPLES)(sft.sft)
 app.command("grpo", epilog=grpo.EXAMPLES)(grpo.grpo)
+app.command("dpo", epilog=dpo.EXAMPLES)(dpo.dpo)
 app.command("merge", epilog=merge.EXAMPLES)(merge.merge)
 app.command("validate", epilog=validate.EXAMPLES)(validate.validate)
 app.command("score", epilog=score.EXAMPLES)(score.score)
 app.add_typer(eval_run.app, name="eval")
+app.command("report", epilog=report.EXAMPLES)(report.report)
 app.add_typer(models.app, name="models")
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(data.app, name="data")

@@ -27,19 +27,20 @@ def validate(
     Keys, records, media of the first clips, lengths, what is taught or rewarded, parameters of each block, memory.
     """
     from emollm.config import Training, load_recipe
+    from emollm.config_dpo import DpoRecipe
     from emollm.config_grpo import GrpoRecipe
     from emollm.config_label import LabelRecipe, is_label_recipe, load_label_recipe
 
     read: Any = load_label_recipe if is_label_recipe(recipe) else partial(load_recipe, kind=Training)
     loaded = read(recipe, overrides or [])  # before the heavy import: a wrong recipe is told at once
     from emollm.train.validate import check_recipe
+    from emollm.train.validate_dpo import check_dpo
     from emollm.train.validate_grpo import check_grpo
     from emollm.train.validate_label import check_label_recipe
 
     failed = 0
-    checks: Any = check_grpo if isinstance(loaded, GrpoRecipe) else check_recipe
-    if isinstance(loaded, LabelRecipe):
-        checks = check_label_recipe
+    kinds: dict[type, Any] = {GrpoRecipe: check_grpo, DpoRecipe: check_dpo, LabelRecipe: check_label_recipe}
+    checks = kinds.get(type(loaded), check_recipe)
     for check in checks(loaded, clips):
         typer.echo(check)
         failed += check.status == "wrong"

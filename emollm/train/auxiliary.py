@@ -17,9 +17,10 @@ from torch import nn
 from trl import SFTTrainer
 
 from emollm.models.modeling import EmoModel
+from emollm.train.checkpoints import StageTrainer
 
 
-class AnswerTrainer(SFTTrainer):
+class AnswerTrainer(StageTrainer, SFTTrainer):
     """TRL's trainer, and the encoder's own losses; each is logged as `aux/<block>/<name>`."""
 
     def compute_loss(

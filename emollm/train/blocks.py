@@ -6,11 +6,13 @@ regular expression that hits too much, a launcher that starts one process instea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
+from transformers import Trainer
+from transformers.integrations import is_deepspeed_zero3_enabled
 
-from emollm.errors import EmoError
+from emollm.errors import ConfigError, EmoError
 from emollm.models.modeling import BLOCKS, EmoForConditionalGeneration
 
 
@@ -55,4 +57,32 @@ def check_world_size(wanted: int, running: int) -> None:
         raise EmoError(
             f"{wanted} processes were started, but {running} train together",
             fix="start with `torchrun --nproc_per_node N -m emollm.cli.main sft RECIPE`, not with `accelerate launch`",
+        )
+
+
+def check_same(ranks: Sequence[Mapping[str, list[int]]], stage: str) -> None:
+    """Compare the fingerprints that all processes have after a stage.
+
+    Raises:
+        EmoError: They have trained different models.
+    """
+    for rank, one in enumerate(ranks):
+        for name, weights in one.items():
+            if weights != ranks[0][name]:
+                raise EmoError(
+                    f"process {rank} has other weights in block {name!r} after stage {stage!r} than process 0",
+                    fix="the run is no use: gradients were not shared; report this",
+                )
+
+
+def check_spread(trainer: Trainer) -> None:
+    """Refuse weights that are spread over processes: one process saves what a stage leaves.
+
+    Raises:
+        ConfigError: FSDP or DeepSpeed's ZeRO-3 was asked for.
+    """
+    if trainer.is_fsdp_enabled or is_deepspeed_zero3_enabled():
+        raise ConfigError(
+            "the weights would be spread over processes (FSDP, ZeRO-3), and a stage could not be saved",
+            fix="start with torchrun alone, or spread gradients and optimizer states only (ZeRO-2)",
         )

@@ -26,6 +26,7 @@ from emollm.prompts import TASKS, answer_string, escape, render
 from emollm.records import Modality, Record
 from emollm.train.clips import ClipMemory, StoredClip
 from emollm.train.examples import Example
+from emollm.train.replay import Chat, chat_texts
 from emollm.train.targets import ask, lesson, teachable
 
 MODALITIES: tuple[Modality, ...] = ("audio", "video", "text")
@@ -113,6 +114,9 @@ class Collator:
     def texts_of(self, example: Example) -> tuple[str, str]:
         """Return the templated prompt (markers unexpanded) and the answer without its end token."""
         record = self.records[example.record]
+        if isinstance(record, Chat):
+            messages, answer = chat_texts(record, self.special_tokens)
+            return self.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True), answer
         if example.question >= 0:
             taught = ask(record, example.question, example.present)
         else:

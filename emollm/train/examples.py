@@ -2,7 +2,9 @@
 
 A stage of `epochs` epochs is planned as a whole before it starts: for each epoch and record the modality dropout is drawn, then a task
 among those that the record can teach with what is left, all from (seed, stage, epoch, record). The plan is in training order (shuffled, and
-grouped by length into batches when asked for), so the trainer reads it from front to back and the same recipe gives the same batches.
+grouped by length into batches when asked for), so the trainer reads it from front to back and the same recipe gives the same batches. Chats
+that are replayed (replay.py) are drawn anew for each epoch. A curriculum sorts each epoch by a number that the records carry (Bengio et al.
+2009, https://doi.org/10.1145/1553374.1553380).
 
 Examples that are too long are left out and counted, never cut: a cut answer teaches to stop in the middle.
 """
@@ -17,10 +19,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from emollm.config import ModalityDropout, Stage
+from emollm.config import Curriculum, ModalityDropout, Stage
 from emollm.errors import EmoError
 from emollm.prompts import TASKS
 from emollm.records import Modality, Record
+from emollm.train.replay import CHAT, Chat
 from emollm.train.targets import questions_of, teachable
 
 SoundState = Literal["present", "silent", "absent"]
@@ -75,34 +78,44 @@ def plan_stage(
     seed: Sequence[int],
     length_of: Callable[[Example], int],
     world_size: int = 1,
+    replay: float = 0.0,
 ) -> Plan:
     """Plan a stage of training.
 
     Args:
-        records: The training records.
+        records: The training records, and chats to replay among them.
         stage: Tasks, batch size, epochs or steps, longest length.
         dropout: How often a modality is taken away.
         seed: Numbers that all chance of this stage follows from.
         length_of: Length of an example in tokens, soft prompt included.
         world_size: Number of processes that share the batches.
+        replay: Share of the examples that are chats.
 
     Raises:
-        EmoError: Nothing is left to train on.
+        EmoError: Nothing is left to train on, or records do not carry what the curriculum sorts by.
     """
     batch = stage.batch_size * world_size
     step = batch * stage.gradient_accumulation
     plan = Plan([], [])
+    hardness = hardness_of(records, stage.curriculum) if stage.curriculum else None
+    clips = [(index, record) for index, record in enumerate(records) if not isinstance(record, Chat)]
     epoch = 0
     while epoch < math.ceil(stage.epochs) if stage.max_steps is None else len(plan.examples) < stage.max_steps * step:
-        drawn = [draw(record, index, stage, dropout, [*seed, epoch, index]) for index, record in enumerate(records)]
+        rng = np.random.default_rng([*seed, epoch])
+        drawn = [draw(record, index, stage, dropout, [*seed, epoch, index]) for index, record in clips]
         examples, lengths = _fitting([one for one in drawn if one], length_of, stage.max_length, plan.left_out)
         plan.left_out["teaches none of the tasks"] += drawn.count(None)
+        if examples and replay:
+            chats = draw_chats(records, round(len(examples) * replay / (1 - replay)), [*seed, epoch, len(records)])
+            fitting = _fitting(chats, length_of, stage.max_length, plan.left_out)
+            examples, lengths = examples + fitting[0], lengths + fitting[1]
         if not examples:
             raise EmoError(
                 f"no training example is left for stage {stage.name!r} ({_reasons(plan.left_out)})",
                 fix="give records with the targets that the tasks ask for, or raise max_length",
             )
-        order = _order(lengths, batch, stage.group_by_length, np.random.default_rng([*seed, epoch]))
+        ranks = None if hardness is None else [hardness[example.record] for example in examples]
+        order = _order(lengths, batch, stage.group_by_length, rng, ranks)
         if stage.max_steps is None and epoch + 1 > stage.epochs:
             order = order[: math.ceil(len(order) * (stage.epochs - epoch))]
         plan.examples.extend(examples[i] for i in order)
@@ -145,6 +158,48 @@ def draw(record: Record, index: int, stage: Stage, dropout: ModalityDropout, see
     return Example(index, task, question, whole.audio, whole.video, whole.text)
 
 
+def epochs_of(plan: Plan, records: Sequence[Record]) -> float:
+    """Return how often a plan goes through the records; chats are not counted."""
+    shown = sum(example.task != CHAT for example in plan.examples)
+    return shown / sum(not isinstance(record, Chat) for record in records)
+
+
+def draw_chats(records: Sequence[Record], count: int, seed: Sequence[int]) -> list[Example]:
+    """Draw chats; none comes twice before all have come."""
+    chats = [index for index, record in enumerate(records) if isinstance(record, Chat)]
+    rng = np.random.default_rng(list(seed))
+    rounds = [rng.permutation(chats).tolist() for _ in range(-(-count // len(chats)))]
+    drawn = [index for one in rounds for index in one][:count]
+    return [Example(index, CHAT, audio="absent", video="absent", text=False) for index in drawn]
+
+
+def hardness_of(records: Sequence[Record], curriculum: Curriculum) -> list[float]:
+    """Return a number for each record, lower for what comes first; a chat lies in the middle.
+
+    Raises:
+        EmoError: A record lacks the column, or has no number there.
+    """
+    sign = -1.0 if curriculum.first == "high" else 1.0
+    found: list[float] = []
+    lacking = []
+    for record in records:
+        value: Any = record
+        for key in curriculum.column.split("."):
+            value = getattr(value, key, None)
+        if isinstance(value, int | float):
+            found.append(sign * value)
+        else:
+            found.append(math.nan)
+            lacking += [] if isinstance(record, Chat) else [record.id]
+    if lacking:
+        raise EmoError(
+            f"{len(lacking)} records have no number in {curriculum.column}, such as {lacking[0]}",
+            "curriculum.column",
+            "fill the column in, or name another one (quality.agreement, quality.n_raters)",
+        )
+    return np.nan_to_num(found, nan=float(np.nanmedian(found))).tolist()
+
+
 def has_sound(record: Record) -> bool:
     """Tell whether a record has sound, as far as it knows (a video is taken to have it unless it says otherwise)."""
     media = record.media
@@ -174,17 +229,32 @@ def _fitting(
     return [example for example, _ in kept], [length for _, length in kept]
 
 
-def _order(lengths: Sequence[int], batch: int, by_length: bool, rng: np.random.Generator) -> list[int]:
-    """Shuffle; by length: sort runs of batches by length, then shuffle whole batches (the incomplete one stays last)."""
+def _order(
+    lengths: Sequence[int],
+    batch: int,
+    by_length: bool,
+    rng: np.random.Generator,
+    ranks: Sequence[float] | None = None,
+) -> list[int]:
+    """Shuffle; by rank, if there are ranks; by length: sort runs of batches by length, then shuffle whole batches.
+
+    With ranks the batches stay in their run. The incomplete batch stays last.
+    """
     order = rng.permutation(len(lengths)).tolist()
+    if ranks is not None:
+        order.sort(key=ranks.__getitem__)
     if not by_length:
         return order
     run = batch * BATCHES_TO_GROUP
     runs = [sorted(order[i : i + run], key=lengths.__getitem__, reverse=True) for i in range(0, len(order), run)]
-    order = [index for one in runs for index in one]
-    batches = [order[i : i + batch] for i in range(0, len(order), batch)]
+    batches = [one[i : i + batch] for one in runs for i in range(0, len(one), batch)]
     last = batches.pop() if len(batches[-1]) < batch else []
-    shuffled = [batches[i] for i in rng.permutation(len(batches))]
+    together = len(batches) if ranks is None else BATCHES_TO_GROUP
+    shuffled = [
+        batches[first + i]
+        for first in range(0, len(batches), together or 1)
+        for i in rng.permutation(len(batches[first : first + together]))
+    ]
     return [index for one in [*shuffled, last] for index in one]
 
 

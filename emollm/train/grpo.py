@@ -23,17 +23,15 @@ import torch
 from peft import PeftModel
 from rich.console import Console
 from transformers import PrinterCallback
-from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils.logging import disable_progress_bar
 from trl import GRPOConfig
 
-from emollm.config import dump_recipe, load_recipe
-from emollm.config_grpo import FINAL, STAGE, GrpoRecipe
+from emollm.config_grpo import GrpoRecipe
+from emollm.config_policy import FINAL, STAGE
 from emollm.errors import ConfigError
 from emollm.gold import gold_labels
 from emollm.models.modeling import EmoForConditionalGeneration, parameters_by_block
 from emollm.models.processor import EmoProcessor
-from emollm.paths import whole_file
 from emollm.records import Record
 from emollm.rewards.loading import Rewards, load_rewards
 from emollm.run import Run
@@ -44,7 +42,8 @@ from emollm.train.citations import citations
 from emollm.train.examples import Plan
 from emollm.train.fused_head import labels_only
 from emollm.train.multimodal_rl import MultimodalGRPOTrainer, TowerMemory, reference_of, unsampled
-from emollm.train.policy_progress import PolicyProgress, plot_policy
+from emollm.train.policy_progress import PolicyProgress, plot_panels
+from emollm.train.policy_run import common_arguments, last_checkpoint, open_run
 from emollm.train.rollouts import Judge, Prompts, plan_rollouts
 from emollm.train.sft import (
     build_model,
@@ -58,8 +57,8 @@ from emollm.train.sft import (
     set_dtypes,
     with_lora,
 )
+from emollm.train.trouble import disk_told
 
-FREE = ("resume", "name", "output")  # what may differ between two parts of a run
 GRPO = """@article{shao2024deepseekmath,
   title={{DeepSeekMath}: Pushing the Limits of Mathematical Reasoning in Open Language Models},
   author={Shao, Zhihong and Wang, Peiyi and Zhu, Qihao and Xu, Runxin and Song, Junxiao and Zhang, Mingchuan and others},
@@ -101,7 +100,7 @@ def train(recipe: GrpoRecipe) -> Path:
             **_last_rewards(run),
         }
         save(model, processor, run.checkpoints / FINAL, recipe.save.dtype)
-        plot_policy(run.metrics, run.plots / "policy.png")
+        plot_panels(run.metrics, run.plots / "policy.png")
         write_card(recipe, run, model, records, rewards, results)
         console.print(f"finished: {run.checkpoints / FINAL}")
     return run.folder
@@ -147,7 +146,8 @@ def learn(
         epochs = len(plan.examples) / len(prompts.records)
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(PolicyProgress(run.log, log.latest, gold.__getitem__, epochs, console))
-        trainer.train(resume_from_checkpoint=checkpoint)
+        with disk_told(run.folder, trained):
+            trainer.train(resume_from_checkpoint=checkpoint)
     model = finish(trained, stage, run.checkpoints / STAGE, False, prompts.processor)
     check_blocks(before, fingerprints(model), modes, STAGE)
     return model
@@ -190,10 +190,7 @@ def trainer_arguments(
         processor.tokenizer, [*stop_ids, processor.tokenizer.eos_token_id], model.config.text_config.vocab_size
     )
     return GRPOConfig(
-        output_dir=str(run.checkpoints / STAGE),
-        max_steps=steps,
-        per_device_train_batch_size=recipe.batch_size,
-        gradient_accumulation_steps=recipe.gradient_accumulation,
+        **common_arguments(recipe, run, steps),
         num_generations=recipe.num_generations,
         num_iterations=recipe.num_iterations,
         max_completion_length=recipe.max_completion_length,
@@ -206,31 +203,7 @@ def trainer_arguments(
         epsilon_high=recipe.epsilon_high,
         scale_rewards=recipe.scale_rewards,
         reward_weights=[item.weight for item in recipe.rewards],
-        disable_dropout=True,
         shuffle_dataset=False,
-        learning_rate=recipe.learning_rate,
-        lr_scheduler_type=recipe.lr_scheduler,
-        warmup_steps=round(recipe.warmup_ratio * steps),
-        weight_decay=recipe.weight_decay,
-        max_grad_norm=recipe.max_grad_norm,
-        optim="adamw_torch_fused",
-        gradient_checkpointing=recipe.gradient_checkpointing,
-        bf16=use_bfloat16(recipe.as_sft),
-        use_cpu=not torch.cuda.is_available(),
-        remove_unused_columns=False,
-        dataloader_num_workers=0,
-        dataloader_pin_memory=False,
-        ddp_find_unused_parameters=True,  # a batch may lack a modality
-        logging_steps=max(1, min(10, steps // 50)),
-        logging_first_step=True,
-        logging_nan_inf_filter=False,
-        disable_tqdm=True,
-        report_to="none",
-        eval_strategy="no",
-        save_strategy="no" if recipe.save.every_steps is None else "steps",
-        save_steps=recipe.save.every_steps or 500,
-        save_total_limit=recipe.save.keep,
-        seed=recipe.seed,
     )
 
 
@@ -255,46 +228,6 @@ def check_length(recipe: GrpoRecipe, model: EmoForConditionalGeneration, plan: P
             f"the longest prompt and answer have {longest} tokens together, the model takes {most}",
             fix="lower max_completion_length or max_prompt_length",
         )
-
-
-def last_checkpoint(recipe: GrpoRecipe) -> str | None:
-    """Return the folder of the last saved step that the run can go on from, or None to start anew.
-
-    Raises:
-        ConfigError: The run folder holds a run with other settings, or a finished one.
-    """
-    if recipe.resume == "never" or not (recipe.folder / "config.yaml").is_file():
-        return None
-    before = load_recipe(recipe.folder / "config.yaml", kind=GrpoRecipe)
-    here, there = (one.model_dump(exclude=set(FREE)) for one in (recipe, before))
-    different = [key for key in here if here[key] != there[key]]
-    if different:
-        fix = "give the run another name, or take the settings of its config.yaml"
-        raise ConfigError(f"the run folder holds a run with another {', '.join(different)}", str(recipe.folder), fix)
-    if (recipe.folder / "checkpoints" / FINAL).is_dir():
-        raise ConfigError("the run is finished", str(recipe.folder), "give the next run another name (name=...)")
-    stage = recipe.folder / "checkpoints" / STAGE
-    found = get_last_checkpoint(str(stage)) if stage.is_dir() else None
-    if found is None and is_main_process():  # another process may look after the main one has made the folder
-        fix = "give the run another name, or remove the folder; save.every_steps saves in between"
-        raise ConfigError("the run was cut before its first saved step", str(recipe.folder), fix)
-    return found
-
-
-def open_run(recipe: GrpoRecipe, checkpoint: str | None) -> Run:
-    """Make the run folder, or cut its logs back to the saved step; once over all processes."""
-    if not is_main_process():
-        return Run(recipe.folder)
-    if checkpoint is None:
-        device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-        return Run.create(recipe.folder, dump_recipe(recipe), device)
-    step = int(checkpoint.rpartition("-")[2])
-    for path in (recipe.folder / "metrics.jsonl", recipe.folder / "rollouts.jsonl"):
-        if path.is_file():
-            lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # a torn last line is no line
-            with whole_file(path) as out:
-                out.writelines(line + "\n" for line in lines if json.loads(line)["step"] <= step)
-    return Run(recipe.folder)
 
 
 def _last_rewards(run: Run) -> dict[str, float]:

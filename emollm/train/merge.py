@@ -15,8 +15,9 @@ from peft import PeftModel
 from transformers import set_seed
 
 from emollm.config import Recipe, Training, load_recipe
-from emollm.config_grpo import GrpoRecipe
+from emollm.config_policy import PolicyRecipe
 from emollm.errors import ConfigError
+from emollm.licences import INFO_FILE
 from emollm.models.build import build
 from emollm.models.loading import cast_weights, load
 from emollm.models.modeling import EmoForConditionalGeneration
@@ -56,8 +57,9 @@ def merge(source: Path | str, output: Path | str, dtype: str = "bfloat16") -> Pa
     cast_weights(model, torch.bfloat16 if dtype == "bfloat16" else torch.float32)
     model.save_pretrained(str(output))
     processor.save_pretrained(str(output))
-    if (run / "README.md").is_file():
-        shutil.copyfile(run / "README.md", output / "README.md")
+    for file in (run / "README.md", run / "checkpoints" / FINAL / INFO_FILE):
+        if file.is_file():
+            shutil.copyfile(file, output / file.name)
     return output
 
 
@@ -77,9 +79,9 @@ def with_adapter(folder: Path) -> tuple[PeftModel, EmoProcessor]:
     return PeftModel.from_pretrained(base, str(folder)), processor
 
 
-def _base(recipe: Recipe | GrpoRecipe, folder: Path, processor: EmoProcessor) -> EmoForConditionalGeneration:
+def _base(recipe: Recipe | PolicyRecipe, folder: Path, processor: EmoProcessor) -> EmoForConditionalGeneration:
     """Return the model that the stage of this adapter started from."""
-    if isinstance(recipe, GrpoRecipe):
+    if isinstance(recipe, PolicyRecipe):
         return load(recipe.start)[0]
     stages = [stage.name for stage in recipe.stages]
     if folder.name not in stages:

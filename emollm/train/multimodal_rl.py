@@ -37,6 +37,7 @@ from trl.trainer.utils import add_fused_lm_head, disable_dropout_in_model
 from emollm.models.encoder import AVEncoder
 from emollm.models.modeling import MEDIA_KEYS, EmoForConditionalGeneration
 from emollm.models.towers import Tower
+from emollm.train.checkpoints import WholeSteps
 from emollm.train.examples import Example
 from emollm.train.rollouts import Judge, Prompts
 
@@ -112,7 +113,7 @@ class TowerMemory:
         return {name: values[list(clips)].unsqueeze(1) for name, values in self._numbers.items()}
 
 
-class MultimodalGRPOTrainer(GRPOTrainer):
+class MultimodalGRPOTrainer(WholeSteps, GRPOTrainer):
     """GRPO over rows of a plan (`emollm.train.examples.Example`).
 
     Args:
@@ -124,8 +125,6 @@ class MultimodalGRPOTrainer(GRPOTrainer):
         beta: Weight of the KL divergence; `args.beta` must be 0, else TRL makes references of its own.
         options: Arguments of TRL's trainer.
     """
-
-    model: Any  # the library's own type admits None
 
     def __init__(
         self,

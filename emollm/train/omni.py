@@ -158,6 +158,10 @@ def check_stages(recipe: Recipe) -> None:
         problems.append(
             ConfigError("an omni backbone has no soft prompts", "data.soft_prompt_memory_gb", "take it out")
         )
+    if recipe.data.tower_cache_gb:
+        problems.append(
+            ConfigError("states of an omni backbone's towers are not kept", "data.tower_cache_gb", "take it out")
+        )
     quantised = (
         isinstance(recipe.model, Saved) and recipe.model.omni is not None and recipe.model.omni.weights == "4bit"
     )

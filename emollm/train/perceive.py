@@ -18,17 +18,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_model, save_model
 from torch import nn
 
 from emollm.errors import EmoError
 from emollm.models.adapters import Standardise
 from emollm.models.modeling import MEDIA_KEYS, EmoForConditionalGeneration
 from emollm.records import Modality, Record
+from emollm.train.checkpoints import StageTrainer
 from emollm.train.collate import Collator
 
+WEIGHTS = "model.safetensors"
 MIN_COUNT, MAX_PHRASES = 10, 256  # a phrase that is rarer teaches nothing
 MEDIA_MODALITIES: tuple[Modality, ...] = ("audio", "video")
 
@@ -161,6 +165,30 @@ class CueReader(nn.Module):
         if not known.any():
             return logits.sum() * 0.0
         return nn.functional.binary_cross_entropy_with_logits(logits[:, known].float(), shown[:, known])
+
+
+class CueTrainer(StageTrainer):
+    """Trains a `CueReader`; a saved step holds its linear layers and the statistics, too."""
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Return the dev loss; the dev set leaves no trace in the statistics."""
+        gather_statistics(self.model, False)
+        try:
+            return super().evaluate(*args, **kwargs)
+        finally:
+            gather_statistics(self.model, True)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """Write all weights: the reader is no model of transformers, which cannot save its tied ones."""
+        folder = Path(output_dir or str(self.args.output_dir))
+        folder.mkdir(parents=True, exist_ok=True)
+        save_model(self.model, str(folder / WEIGHTS))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        load_model(self.model, str(Path(resume_from_checkpoint) / WEIGHTS))
+        for module in self.model.modules():
+            if isinstance(module, Standardise):  # the first batch that it sees would overwrite what was gathered
+                module._fresh = not module.mean.any().item()
 
 
 def gather_statistics(model: nn.Module, gathering: bool) -> None:

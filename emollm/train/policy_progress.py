@@ -1,4 +1,6 @@
-"""What a GRPO run tells while it runs: rows of `metrics.jsonl`, the table of answers on the console, `plots/policy.png`.
+"""What a run tells while it runs: rows of `metrics.jsonl`, a line (and of GRPO the table of answers) on the console, `plots/policy.png`.
+
+Of GRPO:
 
     {"step": 40, "epoch": 0.31, "loss": 0.01, "reward": 0.52, "reward_std": 0.3, "groups_without_spread": 0.1, "rewards/format": 1.0,
      "completion_length": 21.0, "cut": 0.0, "entropy": 0.8, "kl": 0.002, "clipped": 0.0, "labels": 1.9, "parse/ok": 1.0,
@@ -44,21 +46,22 @@ NAMES = {
     "grad_norm": "grad_norm",
 }
 SHOWN_ANSWERS = 4
+SHOWN = {"reward": "reward", "completion_length": "tokens", "entropy": "entropy", "kl": "KL"}
 PANELS = (
-    ("reward", "reward"),
-    ("completion_length", "tokens of an answer"),
-    ("entropy", "entropy, nats a token"),
-    ("kl", "KL"),
+    ("reward", "reward", "rewards/"),
+    ("completion_length", "tokens of an answer", ""),
+    ("entropy", "entropy, nats a token", ""),
+    ("kl", "KL", ""),
 )
 
 
-class PolicyProgress(TrainerCallback):
-    """Logs and shows a run of GRPO.
+class StepProgress(TrainerCallback):
+    """Logs and shows the steps of a run.
 
     Args:
         write: Takes a row of metrics.
-        latest: Returns the lines of `rollouts.jsonl` of the step that was made last.
-        gold: Returns the true labels of a clip, by its id.
+        row_of: Returns what TRL logs under our names.
+        shown: Keys of a row that go to the console, with their names there.
         epochs: Epochs that the plan holds.
         console: Where to draw.
     """
@@ -66,12 +69,12 @@ class PolicyProgress(TrainerCallback):
     def __init__(
         self,
         write: Callable[[dict[str, Any]], None],
-        latest: Callable[[], Sequence[Mapping[str, Any]]],
-        gold: Callable[[str], Sequence[str]],
+        row_of: Callable[[Mapping[str, Any]], dict[str, Any]],
+        shown: Mapping[str, str],
         epochs: float,
         console: Console,
     ) -> None:
-        self.write, self.latest, self.gold, self.epochs, self.console = write, latest, gold, epochs, console
+        self.write, self.row_of, self.shown, self.epochs, self.console = write, row_of, shown, epochs, console
         self._started = self._logged = time.perf_counter()
         self._tokens = 0.0
 
@@ -97,7 +100,7 @@ class PolicyProgress(TrainerCallback):
         """
         if not state.is_world_process_zero or "loss" not in (logs or {}):
             return
-        row = row_of(logs or {})
+        row = self.row_of(logs or {})
         if not math.isfinite(row["loss"]):
             raise EmoError(
                 f"the loss is {row['loss']} at step {state.global_step}",
@@ -105,11 +108,12 @@ class PolicyProgress(TrainerCallback):
             )
         now = time.perf_counter()
         tokens = state.num_input_tokens_seen
+        speed = {"tokens_per_s": round((tokens - self._tokens) / max(now - self._logged, 1e-9), 1)} if tokens else {}
         row = {
             "step": state.global_step,
             "epoch": round(self.epochs * state.global_step / max(1, state.max_steps), 4),
             **row,
-            "tokens_per_s": round((tokens - self._tokens) / max(now - self._logged, 1e-9), 1),
+            **speed,
             "seconds": round(now - self._started, 2),
         }
         self._logged, self._tokens = now, tokens
@@ -117,18 +121,36 @@ class PolicyProgress(TrainerCallback):
         self.show(row, state.max_steps)
 
     def show(self, row: Mapping[str, Any], steps: int) -> None:
-        """Print the row on a line, and answers to one clip of the last step, best first."""
-        numbers = "  ".join(
-            f"{name} {row[key]:.4g}"
-            for key, name in (
-                ("reward", "reward"),
-                ("completion_length", "tokens"),
-                ("entropy", "entropy"),
-                ("kl", "KL"),
-            )
-            if row.get(key) is not None
-        )
+        """Print the row on a line."""
+        numbers = "  ".join(f"{name} {row[key]:.4g}" for key, name in self.shown.items() if row.get(key) is not None)
         self.console.print(f"step {row['step']}/{steps}  {numbers}", highlight=False)
+
+
+class PolicyProgress(StepProgress):
+    """Logs and shows a run of GRPO.
+
+    Args:
+        write: Takes a row of metrics.
+        latest: Returns the lines of `rollouts.jsonl` of the step that was made last.
+        gold: Returns the true labels of a clip, by its id.
+        epochs: Epochs that the plan holds.
+        console: Where to draw.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[dict[str, Any]], None],
+        latest: Callable[[], Sequence[Mapping[str, Any]]],
+        gold: Callable[[str], Sequence[str]],
+        epochs: float,
+        console: Console,
+    ) -> None:
+        super().__init__(write, row_of, SHOWN, epochs, console)
+        self.latest, self.gold = latest, gold
+
+    def show(self, row: Mapping[str, Any], steps: int) -> None:
+        """Print the row on a line, and answers to one clip of the last step, best first."""
+        super().show(row, steps)
         lines = self.latest()
         if lines:
             self.console.print(answers_to(lines[0]["id"], lines, self.gold(lines[0]["id"])))
@@ -162,21 +184,32 @@ def answers_to(clip: str, lines: Sequence[Mapping[str, Any]], gold: Sequence[str
     return table
 
 
-def plot_policy(metrics: Path, out: Path) -> None:
-    """Draw reward (each part and all together), length, entropy and KL over steps, as PNG."""
-    rows = [row for line in metrics.read_text(encoding="utf-8").splitlines() if "reward" in (row := json.loads(line))]
+def plot_panels(metrics: Path, out: Path, panels: Sequence[tuple[str, str, str]] = PANELS) -> None:
+    """Draw columns of `metrics.jsonl` over steps, as PNG.
+
+    Args:
+        metrics: The file.
+        out: The picture.
+        panels: Column, title, and how the names of further columns begin that belong into the same panel (empty: none do).
+    """
+    rows = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
     figure = Figure(figsize=(10, 6), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = [(key, title) for key, title in PANELS if any(key in row for row in rows)]
-    for place, (key, title) in enumerate(panels, 1):
+    shown = []
+    for key, title, prefix in panels:
+        parts = {name for row in rows for name in row if prefix and name.startswith(prefix)}
+        names = [key] * any(key in row for row in rows) + sorted(parts)
+        if names:
+            shown.append((title, prefix, names))
+    for place, (title, prefix, names) in enumerate(shown, 1):
         axes = figure.add_subplot(2, 2, place, xlabel="step", title=title)
-        parts = sorted({name for row in rows for name in row if name.startswith("rewards/")}) if key == "reward" else []
-        for name in [key, *parts]:
+        for name in names:
             points = [(row["step"], float(row[name])) for row in rows if name in row]
-            label = "weighted sum" if name == "reward" else name.removeprefix("rewards/")
-            axes.plot(*zip(*points, strict=True), linewidth=2 if name == key else 0.8, label=label)
+            part = bool(prefix) and name.startswith(prefix)
+            label = name.removeprefix(prefix) if part else "together"
+            axes.plot(*zip(*points, strict=True), linewidth=0.8 if part else 2, label=label)
         axes.grid(alpha=0.3)
-        if parts:
+        if prefix:
             axes.legend(fontsize="x-small")
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=120)

@@ -6,12 +6,11 @@ One row is written for each time the trainer logs:
      "token_accuracy": 0.51, "samples_per_s": 88.0, "seconds": 14.5}
 
 `step` counts over all stages, `epoch` within the stage; the encoder's own losses stand as `aux/<block>/<name>`. The last row of a stage
-may hold `dev_loss`. A loss that is no number stops the run: nothing that follows would be of use.
+may hold `dev_loss`. A row is written whenever a step is saved, too: a run that goes on from there has lost none of the numbers in between.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,8 +18,6 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-
-from emollm.errors import EmoError
 
 _RENAMED = {
     "loss": "loss",
@@ -76,9 +73,11 @@ class StageProgress(TrainerCallback):
         self.task = self.bar.add_task(self.stage, total=state.max_steps, numbers="")
         self.bar.start()
         self._started = self._logged = time.perf_counter()
+        self._logged_step = state.global_step  # not 0 where a run goes on
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Move the bar."""
+        """Move the bar; have a row written before a step is saved, and at the end."""
+        control.should_log |= control.should_save or control.should_training_stop
         self.bar.update(self.task, completed=state.global_step)
 
     def on_log(
@@ -97,11 +96,6 @@ class StageProgress(TrainerCallback):
         }
         if not state.is_world_process_zero or not {"loss", "dev_loss"} & set(numbers):
             return
-        if not math.isfinite(numbers.get("loss", 0.0)):
-            raise EmoError(
-                f"the loss is {numbers['loss']} at step {state.global_step} of stage {self.stage!r}",
-                fix="lower learning_rate, or train in float32 (precision=float32)",
-            )
         now = time.perf_counter()
         row = {
             "step": self.first_step + state.global_step,

@@ -7,25 +7,26 @@ https://arxiv.org/abs/2106.09685). LoRA is merged into the weights at the end of
 need no PEFT; the adapter itself is kept in `checkpoints/<stage>/`, and `emollm merge` can apply it again.
 
 The inner loop (optimiser, schedule, accumulation, several processes) is TRL's and transformers'. Several GPUs: start with torchrun.
-A run that was cut goes on after its last finished stage (`resume=auto`). Does not: go on inside a stage, or quantise weights.
+A run that was cut goes on from its last saved step (`save.every_steps`, `resume=auto`) exactly as it would have gone.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object
 from datasets import Dataset
 from peft import LoraConfig, PeftModel, get_peft_model
 from rich.console import Console
-from transformers import PrinterCallback, Trainer, set_seed
-from transformers.trainer_utils import SaveStrategy
+from transformers import PrinterCallback, TrainerState, set_seed
 from transformers.utils.logging import disable_progress_bar
 from trl import SFTConfig
 
@@ -40,18 +41,23 @@ from emollm.run import Run
 from emollm.train.arguments import trainer_arguments, use_bfloat16
 from emollm.train.auxiliary import AnswerTrainer
 from emollm.train.backbone import Backbone, backbone_of
-from emollm.train.blocks import check_blocks, check_world_size, fingerprints
-from emollm.train.citations import citations
+from emollm.train.blocks import check_blocks, check_same, check_spread, check_world_size, fingerprints
+from emollm.train.card import write_card
+from emollm.train.checkpoints import StageTrainer, last_step, origin_of, step_of
 from emollm.train.clips import ClipMemory, ClipReader
 from emollm.train.collate import Collator, texts_to_learn
-from emollm.train.examples import Plan, plan_dev, plan_stage
+from emollm.train.early_stop import EarlyStop, best_step, dev_losses, is_spent
+from emollm.train.examples import Plan, epochs_of, plan_dev, plan_stage
 from emollm.train.fused_head import labels_only
 from emollm.train.omni import collator_class, merged
-from emollm.train.perceive import CueCollator, CueReader, gather_statistics, phrases_of
+from emollm.train.perceive import CueCollator, CueReader, CueTrainer, Phrases, gather_statistics, phrases_of
 from emollm.train.plot import plot_loss
 from emollm.train.progress import StageProgress
-from emollm.train.resume import finished_stages, load_stage, reopen, save_stage, steps_of
+from emollm.train.replay import read_chats
+from emollm.train.resume import FINISHED, agreed, cut_metrics, finished_stages, load_stages, reopen, save_whole
 from emollm.train.soft_prompts import SoftPromptCollator
+from emollm.train.tower_cache import TowerCache, TowerCollator
+from emollm.train.trouble import disk_told, memory_told, odd_loss_told, parts_told
 
 MAX_SIDE_PX = 512  # as pictures are decoded at inference, before they are brought to the tower's size
 FINAL = "final"
@@ -69,7 +75,6 @@ class Session:
         train: Collator over the training records.
         dev: Collator over the dev records, or None.
         console: Where people read.
-        steps: Steps done in the stages so far.
     """
 
     recipe: Recipe
@@ -79,7 +84,6 @@ class Session:
     train: Collator
     dev: Collator | None
     console: Console
-    steps: int = 0
 
 
 def train(recipe: Recipe) -> Path:
@@ -91,8 +95,9 @@ def train(recipe: Recipe) -> Path:
     console = Console(stderr=True, quiet=not is_main_process())
     disable_progress_bar()  # of transformers, for writing shards; ours is in progress.py
     records = load_records(recipe.data.train, recipe.data.limit)
-    done = finished_stages(recipe, recipe.folder) if _goes_on(recipe) else 0
-    run = _open_run(recipe)
+    chats = read_chats(recipe.data.replay.files) if recipe.data.replay else []
+    done = agreed(lambda: _open_run(recipe))
+    run = Run(recipe.folder)
     backbone, model, processor = build_model(recipe, records)
     dev_records = load_records(recipe.data.dev) if recipe.data.dev else []
     session = Session(
@@ -100,7 +105,7 @@ def train(recipe: Recipe) -> Path:
         run,
         backbone,
         processor,
-        make_collator(recipe, records, processor),
+        make_collator(recipe, [*records, *chats], processor),
         make_collator(recipe, dev_records, processor) if dev_records else None,
         console,
     )
@@ -108,15 +113,15 @@ def train(recipe: Recipe) -> Path:
     console.print(f"{recipe.name}: {len(records)} records, {total / 1e6:.2f} M parameters, run folder {run.folder}")
     results: dict[str, float | int | str] = {}
     if done:
-        model = load_stage(run.checkpoints / recipe.stages[done - 1].name)
-        session.steps = steps_of(run, recipe.stages[:done])
+        model = load_stages(run, recipe.stages[:done], model, partial(merge_adapter, recipe))
         console.print(f"{', '.join(stage.name for stage in recipe.stages[:done])}: finished before")
     for index, stage in enumerate(recipe.stages[done:], done):
         model = train_stage(session, model, stage, index, results)
     if is_main_process():
-        save(model, processor, run.checkpoints / FINAL, recipe.save.dtype)
+        with disk_told(run.folder, model):
+            save(model, processor, run.checkpoints / FINAL, recipe.save.dtype)
         plot_loss(run.metrics, run.plots / "loss.png")
-        write_card(session, model, records, results)
+        write_card(recipe, run, model, records, results)
         console.print(f"finished: {run.checkpoints / FINAL}")
     return run.folder
 
@@ -125,93 +130,149 @@ def train_stage(
     session: Session, model: EmoForConditionalGeneration, stage: Stage, index: int, results: dict[str, Any]
 ) -> EmoForConditionalGeneration:
     """Train one stage and return the model, LoRA merged."""
-    recipe, run = session.recipe, session.run
+    recipe, run, place = session.recipe, session.run, session.run.checkpoints / stage.name
     seed, modes = recipe.seed + index, stage.blocks.model_dump()
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     collator = session.train
     collator.max_length = stage.max_length
     dropout = stage.modality_dropout or recipe.modality_dropout
-    plan = plan_stage(collator.records, stage, dropout, [recipe.seed, index], collator.length_of, world_size)
+    replay = recipe.data.replay.share if recipe.data.replay and stage.objective == "answers" else 0.0
+    plan = plan_stage(collator.records, stage, dropout, [recipe.seed, index], collator.length_of, world_size, replay)
     report_left_out(session.console, stage.name, plan)
+    origin = origin_of(plan, collator.records, world_size)
+    saved = last_step(place, origin)
+    steps = agreed(lambda: cut_metrics(run, recipe.stages[:index], stage, step_of(saved) if saved else 0))
     collator.clips.fill((example.record for example in plan.examples), recipe.data.workers)
 
     set_seed(seed)
     model.set_trainable(modes)
     set_dtypes(model, modes, use_bfloat16(recipe))
     before = fingerprints(model)
-    collate = partial(batches, recipe, stage, model)
+    keeps = recipe.data.tower_cache_gb and modes["audio_tower"] == modes["video_tower"] == "frozen"
+    cache = TowerCache(model.model.av_encoder, recipe.data.tower_cache_gb) if keeps else None
     trained: Any = with_lora(model, stage, session.backbone) if stage.lora else model
     trainer = make_trainer(
-        session,
-        trained,
-        stage,
-        trainer_arguments(recipe, stage, run.checkpoints / stage.name, len(plan.examples), seed),
-        dataset(plan),
-        collate(collator),
+        session, trained, stage, trainer_arguments(recipe, stage, place, len(plan.examples), seed), plan, cache
     )
+    trainer.origin = origin
     check_world_size(world_size, trainer.accelerator.num_processes)
+    check_spread(trainer)
     per_step = stage.batch_size * stage.gradient_accumulation * world_size
-    epochs = len(plan.examples) / max(1, len(collator.records))
-    trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(StageProgress(stage.name, run.log, session.steps, epochs, per_step, session.console))
+    epochs = epochs_of(plan, collator.records)
+    trainer.add_callback(StageProgress(stage.name, run.log, steps, epochs, per_step, session.console))
 
     started = time.perf_counter()
-    with labels_only():
-        trainer.train()
-    results |= {
-        f"{stage.name}: steps": trainer.state.global_step,
-        f"{stage.name}: hours": round((time.perf_counter() - started) / 3600, 3),
-        **{f"{stage.name}: left out, {reason}": count for reason, count in plan.left_out.items() if count},
-        f"{stage.name}: clips that cannot be decoded": len(collator.clips.bad),
-    }
-    session.steps += trainer.state.global_step
-    gather_statistics(model, False)
-    if session.dev is not None:
-        results[f"{stage.name}: dev loss"] = dev_loss(session, trainer, stage, collate)
-    model = finish(trained, stage, run.checkpoints / stage.name, index + 1 < len(recipe.stages), session.processor)
-    check_blocks(before, fingerprints(model), modes, stage.name)
+    with (
+        nullcontext() if cache is None else cache.in_use(),
+        labels_only(),
+        disk_told(run.folder, trained),
+        memory_told(index, stage, plan),
+        odd_loss_told(stage, plan, collator.records, run.folder),
+    ):
+        results |= learn(trainer, stage, saved)
+        results |= {
+            f"{stage.name}: hours": round((time.perf_counter() - started) / 3600, 3),
+            **{f"{stage.name}: left out, {reason}": count for reason, count in plan.left_out.items() if count},
+            f"{stage.name}: clips that cannot be decoded": len(collator.clips.bad),
+        }
+        gather_statistics(model, False)
+        model = finish(trained, stage, place, index + 1 < len(recipe.stages), session.processor)
+    prove(before, model, stage, place)
     return model
 
 
-def batches(
-    recipe: Recipe, stage: Stage, model: EmoForConditionalGeneration, collator: Collator
-) -> Collator | SoftPromptCollator:
-    """Return what makes a stage's batches: clips that a frozen encoder sees are encoded once, where there is room."""
-    room_gb = recipe.data.soft_prompt_memory_gb
-    if room_gb and stage.objective == "answers" and is_frozen(model.model.av_encoder):
-        return SoftPromptCollator(collator, model, room_gb)
-    return collator
+def prove(before: dict[str, list[int]], model: EmoForConditionalGeneration, stage: Stage, place: Path) -> None:
+    """Check that a stage trained what it should, in all processes alike; one that did not is not finished."""
+    after = fingerprints(model)
+    try:
+        check_blocks(before, after, stage.blocks.model_dump(), stage.name)
+        check_same(gather_object([after]), stage.name)
+    except EmoError:
+        for name in FINISHED if is_main_process() else ():
+            (place / name).unlink(missing_ok=True)
+        raise
+
+
+def learn(trainer: StageTrainer, stage: Stage, saved: Path | None) -> dict[str, Any]:
+    """Train a stage, from its last saved step where there is one, and return what came out."""
+    patience = stage.early_stopping.patience if stage.early_stopping else None
+    if patience is not None:
+        trainer.add_callback(EarlyStop(patience))
+    state = TrainerState.load_from_json(str(saved / "trainer_state.json")) if saved else TrainerState()
+    if saved and patience is not None and is_spent(state.log_history, patience):  # cut between stopping and the end
+        trainer.state = state
+    else:
+        trainer.train(resume_from_checkpoint=str(saved) if saved else None)
+    results: dict[str, Any] = {f"{stage.name}: steps": trainer.state.global_step}
+    best = best_step(trainer.state.log_history)
+    if best is not None:
+        trainer._load_from_checkpoint(str(Path(str(trainer.args.output_dir)) / f"checkpoint-{best}"))
+        loss = dev_losses(trainer.state.log_history)[best]
+        results |= {f"{stage.name}: selected_on": "dev", f"{stage.name}: step that was best on dev": best}
+    elif trainer.eval_dataset is not None:
+        loss = trainer.evaluate()["eval_loss"]
+    else:
+        return results
+    return results | {f"{stage.name}: dev loss": round(float(loss), 4)}
 
 
 def make_trainer(
     session: Session,
-    model: EmoForConditionalGeneration,
+    model: EmoForConditionalGeneration | PeftModel,
     stage: Stage,
     args: SFTConfig,
-    data: Dataset,
-    collate: Collator | SoftPromptCollator,
-) -> Trainer:
+    plan: Plan,
+    cache: TowerCache | None,
+) -> StageTrainer:
     """Return the trainer of a stage's objective: TRL's for answers, transformers' for cues."""
-    if stage.objective == "answers":
-        return AnswerTrainer(
-            model=model,
-            args=args,
-            data_collator=collate,
-            train_dataset=data,
-            processing_class=session.processor,
-        )
-    gather_statistics(model, True)
-    phrases = phrases_of(session.train.records)
-    args.prediction_loss_only = True
-    args.save_strategy = (
-        SaveStrategy.NO
-    )  # its linear layers are of no use, and what counts is saved at the end of the stage
-    return Trainer(
-        model=CueReader(model, phrases),
-        args=args,
-        data_collator=CueCollator(session.train, phrases),
-        train_dataset=data,
-    )
+    phrases = None if stage.objective == "answers" else phrases_of(session.train.records)
+    inner: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+    collate = partial(batches, session.recipe, inner, cache, phrases)
+    dev = plan_dev_of(session, stage)
+    options: dict[str, Any] = {
+        "args": args,
+        "data_collator": collate(session.train),
+        "train_dataset": dataset(plan),
+        "eval_dataset": None if dev is None else dataset(dev),
+    }
+    if phrases is None:
+        trainer: StageTrainer = AnswerTrainer(model=model, processing_class=session.processor, **options)
+    else:
+        gather_statistics(model, True)
+        args.prediction_loss_only = True
+        trainer = CueTrainer(model=CueReader(inner, phrases), **options)
+    trainer.dev_collator = None if session.dev is None else collate(session.dev)
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def batches(
+    recipe: Recipe,
+    model: EmoForConditionalGeneration,
+    cache: TowerCache | None,
+    phrases: Phrases | None,
+    collator: Collator,
+) -> Any:
+    """Return what makes a stage's batches: what is frozen sees a clip once, where there is room."""
+    source: Any = collator if cache is None else TowerCollator(collator, cache)
+    if phrases is not None:
+        return CueCollator(source, phrases)
+    room_gb = recipe.data.soft_prompt_memory_gb
+    if room_gb and is_frozen(model.model.av_encoder):
+        return SoftPromptCollator(source, model, room_gb)
+    return source
+
+
+def plan_dev_of(session: Session, stage: Stage) -> Plan | None:
+    """Plan the dev loss of a stage, nothing dropped, or return None without dev records."""
+    collator = session.dev
+    if collator is None:
+        return None
+    collator.max_length = stage.max_length
+    plan = plan_dev(collator.records, stage, [session.recipe.seed], collator.length_of)
+    if not plan.examples:
+        raise EmoError(f"no dev record teaches a task of stage {stage.name!r}", fix="take data.dev out, or mend it")
+    return plan
 
 
 def load_records(paths: Sequence[str], limit: int | None = None) -> list[Record]:
@@ -233,7 +294,8 @@ def build_model(
     tasks = list(dict.fromkeys(name for stage in recipe.stages for name in stage.tasks))
     set_seed(recipe.seed)
     backbone = backbone_of(recipe, lambda: texts_to_learn(records, tasks))
-    return backbone, backbone.build_model("float32"), backbone.build_processor()
+    with parts_told(recipe.model):
+        return backbone, backbone.build_model("float32"), backbone.build_processor()
 
 
 def make_collator(recipe: Recipe, records: Sequence[Record], processor: EmoProcessor) -> Collator:
@@ -269,6 +331,12 @@ def with_lora(model: EmoForConditionalGeneration, stage: Stage, backbone: Backbo
     return get_peft_model(model, config)
 
 
+def merge_adapter(recipe: Recipe, model: Any, stage: Stage, folder: Path) -> Any:
+    """Return a model with the adapter that a stage left in a folder, merged as at the end of that stage."""
+    set_dtypes(model, stage.blocks.model_dump(), use_bfloat16(recipe))
+    return merged(PeftModel.from_pretrained(model, str(folder)), folder)
+
+
 def finish(
     trained: EmoForConditionalGeneration | PeftModel,
     stage: Stage,
@@ -279,32 +347,14 @@ def finish(
     """Save what the stage made (the adapter, or the model that the next stage starts from) and return the merged model."""
     if isinstance(trained, PeftModel):
         if is_main_process():
-            trained.save_pretrained(str(folder))
-            processor.save_pretrained(str(folder))
+            save_whole(trained, processor, folder)
         model: EmoForConditionalGeneration = merged(trained, folder)
     else:
         model = trained
         if goes_on and is_main_process():
-            save_stage(model, processor, folder)
+            save_whole(model, processor, folder)
     vars(model).pop("forward", None)  # TRL's fused head, put on the instance; the next stage puts its own
     return model
-
-
-def dev_loss(session: Session, trainer: Trainer, stage: Stage, collate: Callable[[Collator], Any]) -> float:
-    """Return the loss over the dev records, nothing dropped."""
-    collator = session.dev
-    if collator is None:
-        raise ValueError("there are no dev records")
-    collator.max_length = stage.max_length
-    plan = plan_dev(collator.records, stage, [session.recipe.seed], collator.length_of)
-    if not plan.examples:
-        raise EmoError(f"no dev record teaches a task of stage {stage.name!r}", fix="take data.dev out, or mend it")
-    trainer.data_collator = (
-        CueCollator(collator, trainer.model.phrases) if isinstance(trainer.model, CueReader) else collate(collator)
-    )
-    with labels_only():
-        loss = trainer.evaluate(dataset(plan))["eval_loss"]
-    return round(float(loss), 4)
 
 
 def dataset(plan: Plan) -> Dataset:
@@ -315,8 +365,7 @@ def dataset(plan: Plan) -> Dataset:
 def save(model: EmoForConditionalGeneration, processor: EmoProcessor, folder: Path, dtype: str) -> None:
     """Write a stand-alone checkpoint in `dtype`."""
     cast_weights(model, torch.bfloat16 if dtype == "bfloat16" else torch.float32)
-    model.save_pretrained(str(folder))
-    processor.save_pretrained(str(folder))
+    save_whole(model, processor, folder)
 
 
 def report_left_out(console: Console, stage: str, plan: Plan) -> None:
@@ -332,38 +381,12 @@ def is_main_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def _open_run(recipe: Recipe) -> Run:
-    """Make the run folder, once over all processes."""
-    if not is_main_process():
-        return Run(recipe.folder)
-    if _goes_on(recipe):
-        return reopen(recipe, recipe.folder)
+def _open_run(recipe: Recipe) -> int:
+    """Make the run folder, or open that of the run to go on with, and return the number of stages that are finished."""
+    if recipe.resume == "auto" and (recipe.folder / "config.yaml").is_file():
+        done, same = finished_stages(recipe, recipe.folder)
+        reopen(recipe, done, same)
+        return done
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    return Run.create(recipe.folder, dump_recipe(recipe), device)
-
-
-def _goes_on(recipe: Recipe) -> bool:
-    """Tell whether there is a run to go on with."""
-    return recipe.resume == "auto" and (recipe.folder / "config.yaml").is_file()
-
-
-def write_card(
-    session: Session, model: EmoForConditionalGeneration, records: Sequence[Record], results: dict[str, Any]
-) -> None:
-    """Write the card: what was trained, on what, how well, and whom to cite."""
-    recipe = session.recipe
-    counts = {name: total for name, (total, _) in parameters_by_block(model).items()}
-    synthetic = all(record.dataset == "synth" for record in records)
-    session.run.card(
-        recipe.name,
-        f"Trained by `emollm sft` in {len(recipe.stages)} stage(s) on {len(records)} records.",
-        seed=recipe.seed,
-        data=[*recipe.data.train, *(recipe.data.dev or ())],
-        blocks={
-            name: f"{count:,} parameters: " + ", then ".join(s.blocks.model_dump()[name] for s in recipe.stages)
-            for name, count in counts.items()
-        },
-        results=results,
-        citations=citations(model, lora=any(stage.lora for stage in recipe.stages)),
-        valid_for="synthetic" if synthetic else None,
-    )
+    Run.create(recipe.folder, dump_recipe(recipe), device)
+    return 0

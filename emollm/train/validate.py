@@ -8,7 +8,7 @@ Does not: read every clip (only the first few), or measure speed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
@@ -49,12 +49,15 @@ class Check:
         return "\n".join([f"{self.status:<12} {self.name}: {self.text}", *(f"{'':13}{line}" for line in self.lines)])
 
 
-def check_recipe(recipe: Recipe, n_clips: int) -> Iterator[Check]:
+def check_recipe(
+    recipe: Recipe, n_clips: int, read: Callable[[Sequence[str], int | None], list[Record]] = load_records
+) -> Iterator[Check]:
     """Check a recipe that could be read.
 
     Args:
         recipe: What `load_recipe` returned.
         n_clips: How many clips to decode.
+        read: Reads the files of a data key.
     """
     stages = ", ".join(stage.name for stage in recipe.stages)
     yield Check("config", "ok", f"every key is known; run {recipe.folder}, {len(recipe.stages)} stage(s): {stages}")
@@ -63,7 +66,7 @@ def check_recipe(recipe: Recipe, n_clips: int) -> Iterator[Check]:
     for key, paths in (("data.train", recipe.data.train), ("data.dev", recipe.data.dev)):
         if paths is None:
             continue
-        found, check = _check_records(key, paths, recipe.data.limit if key == "data.train" else None)
+        found, check = _check_records(key, paths, recipe.data.limit if key == "data.train" else None, read)
         yield check
         records = records or found
     if records:
@@ -90,13 +93,15 @@ def _check_folder(recipe: Recipe) -> Check:
     return Check("run folder", "ok", f"{recipe.folder} is free")
 
 
-def _check_records(key: str, paths: Sequence[str], limit: int | None) -> tuple[list[Record], Check]:
+def _check_records(
+    key: str, paths: Sequence[str], limit: int | None, read: Callable[[Sequence[str], int | None], list[Record]]
+) -> tuple[list[Record], Check]:
     """Read all records of a data key."""
     missing = [path for path in paths if not Path(path).is_file()]
     if missing:
         return [], Check("records", "wrong", f"{key}: no such file: {', '.join(missing)} (from {Path.cwd().name}/)")
     try:
-        records = load_records(paths, limit)
+        records = read(paths, limit)
     except EmoError as error:
         return [], Check("records", "wrong", f"{key}: {error}")
     sets = ", ".join(

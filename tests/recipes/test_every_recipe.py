@@ -10,7 +10,9 @@ from emollm.config import Training, find_recipe, load_recipe, recipe_names
 from emollm.config_label import is_label_recipe
 from emollm.paths import bundled
 
-RECIPES = [name for name in recipe_names() if not is_label_recipe(name)]  # those: test_omni_recipes.py
+RECIPES = [  # the others: test_omni_recipes.py, test_annotate_recipes.py
+    name for name in recipe_names() if not is_label_recipe(name) and not name.startswith("annotate/")
+]
 
 
 def header(name: str) -> str:

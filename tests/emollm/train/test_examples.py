@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
-from emollm.config import ModalityDropout, Recipe, Stage
+from emollm.config import Curriculum, ModalityDropout, Recipe, Stage
 from emollm.errors import EmoError
-from emollm.records import Record
+from emollm.records import Quality, Record
 from emollm.train.examples import Example, draw, plan_dev, plan_stage
 
 NONE = ModalityDropout()
@@ -91,3 +92,39 @@ def test_dev_plan_is_the_file_with_nothing_dropped(records: list[Record], stage:
     plan = plan_dev(records, stage, [0], length_of)
     assert [example.record for example in plan.examples] == list(range(len(records)))
     assert plan.examples[0].present == ("audio", "video", "text")
+
+
+def test_a_curriculum_sorts_each_epoch(records: list[Record], stage: Stage) -> None:
+    rated = [
+        record.model_copy(update={"quality": Quality(agreement=(7 * number % 16) / 16)})
+        for number, record in enumerate(records)
+    ]
+    for first, sign in (("high", -1), ("low", 1)):
+        eased = stage.model_copy(
+            update={"curriculum": Curriculum(column="quality.agreement", first=first), "group_by_length": False}
+        )
+        plan = plan_stage(rated, eased, NONE, [0], length_of)
+        per_epoch = len(plan.examples) // 3
+        for epoch in range(3):
+            part = plan.examples[epoch * per_epoch : (epoch + 1) * per_epoch]
+            agreement = [sign * (7 * example.record % 16) for example in part]
+            assert agreement == sorted(agreement)
+
+
+def test_a_curriculum_keeps_runs_of_batches_in_place(records: list[Record], stage: Stage) -> None:
+    many = [
+        record.model_copy(update={"quality": Quality(n_raters=number)}) for number, record in enumerate(records * 30)
+    ]
+    eased = stage.model_copy(
+        update={"curriculum": Curriculum(column="quality.n_raters", first="low"), "batch_size": 2, "epochs": 1}
+    )
+    shown = [example.record for example in plan_stage(many, eased, NONE, [0], length_of).examples]
+    runs = [shown[at : at + 100] for at in range(0, len(shown), 100)]
+    assert len(runs) > 3 and all(max(one) < min(other) for one, other in pairwise(runs))
+    assert runs[0] != sorted(runs[0]), "batches are shuffled within their run"
+
+
+def test_a_curriculum_needs_its_column(records: list[Record], stage: Stage) -> None:
+    eased = stage.model_copy(update={"curriculum": Curriculum(column="quality.agreement", first="low")})
+    with pytest.raises(EmoError, match=r"16 records have no number in quality\.agreement, such as hand:train:00"):
+        plan_stage(records, eased, NONE, [0], length_of)

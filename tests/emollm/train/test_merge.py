@@ -39,6 +39,10 @@ def test_merged_equals_unmerged(
     for source in (adapter, run):
         merged, _ = load(merge(source, tmp_path / source.name, "float32"))
         assert torch.allclose(logits(merged, batch), unmerged, atol=1e-4)
+        told = tmp_path / source.name / "emollm.json"
+        assert told.read_bytes() == (run / "checkpoints" / "final" / "emollm.json").read_bytes(), (
+            "licences travel along"
+        )
     base = logits(with_adapter(adapter)[0].unload(), batch)
     assert not torch.allclose(base, unmerged, atol=1e-3), "the adapter does something"
 

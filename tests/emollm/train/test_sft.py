@@ -20,6 +20,7 @@ from emollm.run import read_metrics
 from emollm.train import sft
 from emollm.train.blocks import check_blocks, check_world_size, fingerprints
 from emollm.train.native import NativeBackbone
+from emollm.train.resume import is_finished
 from emollm.train.sft import set_dtypes, train, with_lora
 
 ONE_STAGE = "stages.1.max_steps=1"
@@ -110,8 +111,10 @@ def test_adapters_trained_but_not_saved_stop_the_run(
     make_recipe: Callable[..., Recipe], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(NativeBackbone, "adapter_modules", lambda self, modes: [])
+    recipe = make_recipe("stages.0.max_steps=1", ONE_STAGE)
     with pytest.raises(EmoError, match=r"'audio_adapter' is full in stage 'polish', but its weights did not change"):
-        train(make_recipe("stages.0.max_steps=1", ONE_STAGE))
+        train(recipe)
+    assert [is_finished(recipe.folder / "checkpoints" / name) for name in ("full", "polish")] == [True, False]
 
 
 def test_a_frozen_block_that_moves_stops_the_run(

@@ -1,0 +1,33 @@
+"""The card of a supervised run: what was trained, on what, how well, and whom to cite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from emollm.config import Recipe
+from emollm.models.modeling import EmoForConditionalGeneration, parameters_by_block
+from emollm.records import Record
+from emollm.run import Run
+from emollm.train.citations import citations
+
+
+def write_card(
+    recipe: Recipe, run: Run, model: EmoForConditionalGeneration, records: Sequence[Record], results: dict[str, Any]
+) -> None:
+    """Write the card into the run folder."""
+    counts = {name: total for name, (total, _) in parameters_by_block(model).items()}
+    synthetic = all(record.dataset == "synth" for record in records)
+    run.card(
+        recipe.name,
+        f"Trained by `emollm sft` in {len(recipe.stages)} stage(s) on {len(records)} records.",
+        seed=recipe.seed,
+        data=[*recipe.data.train, *(recipe.data.dev or ()), *(recipe.data.replay.files if recipe.data.replay else ())],
+        blocks={
+            name: f"{count:,} parameters: " + ", then ".join(s.blocks.model_dump()[name] for s in recipe.stages)
+            for name, count in counts.items()
+        },
+        results=results,
+        citations=citations(model, lora=any(stage.lora for stage in recipe.stages)),
+        valid_for="synthetic" if synthetic else None,
+    )
