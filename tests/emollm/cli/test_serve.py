@@ -16,7 +16,8 @@ import pytest
 from typer.testing import CliRunner
 
 from emollm.cli.main import app
-from emollm.records import Prediction
+from emollm.records import Prediction, read_records
+from emollm.synth import make_synth
 
 
 def serve(*arguments: str) -> Any:
@@ -98,3 +99,23 @@ def test_from_start_to_sigterm(random_model: Path, make_clip: Callable[..., Path
         )
     finally:
         process.kill()
+
+
+@pytest.mark.slow
+def test_the_bundled_model_annotates_behind_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`emollm data annotate` asks the gateway as it asks any server: clips go over the wire, votes come back."""
+    make_synth(tmp_path / "clips", 2, seed=5, split="dev", workers=1)
+    monkeypatch.chdir(tmp_path / "clips")
+    call = [sys.executable, "-m", "emollm", "serve", "tiny", "--demo", "--port", "0", "--timeout-s", "600"]
+    with subprocess.Popen(call, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            address = next(line.split()[-1] for line in process.stderr if "http://" in line)
+            asked = ["data", "annotate", "annotate/votes", "records.jsonl", "-o", "out.jsonl", "--model", "tiny"]
+            result = CliRunner().invoke(app, [*asked, "--base-url", address, "steps.0.votes=2"])
+        finally:
+            process.terminate()
+    assert "4 calls, 0 reused, 0 failed" in result.output, result.output
+    for record in read_records("out.jsonl"):
+        (votes,) = [one for one in record.targets.distribution or () if one.kind == "model_votes"]
+        assert votes.n == 2 and votes.probs
