@@ -3,17 +3,22 @@
     lmms-eval --include_path . --tasks NAME --model qwen2_5_omni --log_samples
 
 Source: https://github.com/EvolvingLMMs-Lab/lmms-eval/blob/main/docs/guides/task_guide.md. The folder's `utils.py` takes its functions from
-here, so emollm must be installed beside lmms-eval (its core needs no torch). Scores there compare words as written, without any wheel:
-they are a first look. For the field's scores, give the logged answers to `emollm score`, joined by `emo_id`.
+here, so emollm must be installed beside lmms-eval (its core needs no torch). Scores there: `fs`, the open-vocabulary F on our own wheels,
+which is what `emollm score --metric fs` gives the logged answers (joined by `emo_id`), and two that compare words as written. For other
+metrics, wheels and intervals, give the logged answers to `emollm score`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from emollm.data.formats import Row, own_columns, read_lines, row_of, write_lines
+from emollm.emotions.maps import load_maps
+from emollm.errors import EmoError
+from emollm.metrics import wheel
 from emollm.metrics.open_vocabulary import set_scores
 from emollm.prompts import TASKS, parse
 
@@ -37,6 +42,9 @@ generation_kwargs:
   temperature: 0
   do_sample: false
 metric_list:
+  - metric: fs
+    aggregation: !function utils.fs
+    higher_is_better: true
   - metric: f_exact
     aggregation: !function utils.f_exact
     higher_is_better: true
@@ -58,6 +66,7 @@ from emollm.data.formats.lmms_eval import (
     doc_to_text,
     doc_to_visual,
     f_exact,
+    fs,
     process_results,
     unreadable,
 )
@@ -68,6 +77,7 @@ __all__ = [
     "doc_to_text",
     "doc_to_visual",
     "f_exact",
+    "fs",
     "process_results",
     "unreadable",
 ]
@@ -122,7 +132,16 @@ def process_results(doc: Doc, results: Sequence[str]) -> dict[str, dict[str, Any
         for reading in readings
     )
     pair = {"id": doc["emo_id"], "gold": gold, "written": written, "parse": readings[1].status}
-    return dict.fromkeys(("f_exact", "accuracy_exact", "unreadable"), pair)
+    return dict.fromkeys(("fs", "f_exact", "accuracy_exact", "unreadable"), pair)
+
+
+def fs(pairs: Sequence[Doc]) -> float:
+    """Return the level-1 F on our own wheels; NaN where they know no gold label, as with answers in free text."""
+    gold, written = ([pair[side] for pair in pairs] for side in ("gold", "written"))
+    try:
+        return wheel.score("fs", load_maps(), gold, written).value
+    except EmoError:
+        return math.nan
 
 
 def f_exact(pairs: Sequence[Doc]) -> float:

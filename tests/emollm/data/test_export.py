@@ -196,6 +196,26 @@ def test_a_task_of_lmms_eval_scores_with_our_functions() -> None:
     assert functions.f_exact(right) == functions.accuracy_exact(right) == 1
 
 
+def test_a_task_of_lmms_eval_scores_as_we_score_its_log() -> None:
+    open_labels = [RECORDS[0], RECORDS[0].model_copy(update={"id": "x:train:4"})]
+    write_records("in/records.jsonl", open_labels)
+    export("lmms-eval")
+    functions = load_module(Path("out/lmms-eval/utils.py"))
+    rows = [
+        {"doc": doc, "filtered_resps": [text]}
+        for doc, text in zip(
+            lines("out/lmms-eval/docs.jsonl"), ['{"labels":["furious","bored"]}', "no idea"], strict=True
+        )
+    ]
+    Path("samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    there = functions.fs([functions.process_results(row["doc"], row["filtered_resps"])["fs"] for row in rows])
+    call = ["score", "samples.jsonl", "in/records.jsonl", "--metric", "fs", "-o", "report.json"]
+    result = CliRunner().invoke(app, call)
+    assert result.exit_code == 0, result.output
+    here = json.loads(Path("report.json").read_text())
+    assert 0 < there < 1 and there == pytest.approx(here["scores"][0]["values"]["f"]["value"], abs=1e-12)
+
+
 def test_parts_of_files_are_refused_all_counted() -> None:
     parts = [
         Record(id=f"p{i}", media=Media(video=MediaRef(path="long.mp4", start_s=i)), targets=RECORDS[1].targets)
