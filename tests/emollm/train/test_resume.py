@@ -6,7 +6,7 @@ import os
 import pkgutil
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,15 @@ PERCEIVE = [
 
 def recipe(records_file: Path, output: Path, *overrides: str) -> Recipe:
     return load_recipe(records_file.parent / "recipe.yaml", [f"output={output}", *SAVED, *overrides])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Sums come out equal to the bit where as many threads make them, in other processes, too."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +98,7 @@ def assert_same(one: Path, other: Path) -> None:
 
 def run_and_die(arguments: list[str], owner: str, name: str, call: int) -> None:
     """Run `emollm sft`, and die by SIGKILL when a function is called for the n-th time."""
+    torch.set_num_threads(1)
     place = pkgutil.resolve_name(owner)
     function, calls = getattr(place, name), iter(range(1, call))
 
