@@ -31,7 +31,7 @@ from pydantic import Field, model_validator
 
 from emollm.config_model import Count, Positive, Section
 from emollm.config_yaml import YamlFile, nearest, validate
-from emollm.data.stream import stream, unique
+from emollm.data.stream import unchecked, unique
 from emollm.errors import ConfigError, EmoError
 from emollm.jsonl import write_rows
 from emollm.prompts import TASKS, Task, answer_string, render
@@ -155,7 +155,7 @@ def _draw(
     turns, rest = divmod(rows, pool)
     for turn in range(turns + (rest > 0)):
         records: Iterable[Record] = some(
-            stream([source.records], folder), pool, size, _chance(config.seed, place, "pool")
+            unchecked([source.records], folder), pool, size, _chance(config.seed, place, "pool")
         )
         if turn == turns:
             records = some(records, rest, pool, _chance(config.seed, place, "rest"))

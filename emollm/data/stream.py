@@ -34,15 +34,16 @@ def stream(paths: Sequence[Path | str], folder: Path | None = None) -> Iterator[
     Raises:
         EmoError: A file is missing, a line is no record, or (after the last record) an id occurs twice.
     """
+    return unique(lambda: unchecked(paths, folder), ", ".join(map(str, paths)))
 
-    def read() -> Iterator[Record]:
-        for path in paths:
-            here = Path(path).resolve().parent
-            prefix = here if folder is None else Path(os.path.relpath(here, folder.resolve()))
-            for record in read_rows(path, Record):
-                yield record if prefix == Path() else resolve(record, prefix)
 
-    return unique(read, ", ".join(map(str, paths)))
+def unchecked(paths: Sequence[Path | str], folder: Path | None = None) -> Iterator[Record]:
+    """Yield the records of several files in order, as `stream` does; ids may occur twice."""
+    for path in paths:
+        here = Path(path).resolve().parent
+        prefix = here if folder is None else Path(os.path.relpath(here, folder.resolve()))
+        for record in read_rows(path, Record):
+            yield record if prefix == Path() else resolve(record, prefix)
 
 
 def unique(read: Callable[[], Iterable[Record]], where: str) -> Iterator[Record]:

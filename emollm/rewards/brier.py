@@ -10,13 +10,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from emollm.emotions.maps import OWN
-from emollm.rewards.log_score import NOT_ASKED
-from emollm.rewards.rollout import Grade, Reward, Rollout
-from emollm.rewards.sectors import NO_GOLD, sectors
+from emollm.rewards.confidence import StatedConfidence
 
 
-class Brier(Reward):
+class Brier(StatedConfidence):
     """Correctness minus squared error of the confidence, -1..1."""
 
     citation: ClassVar[str] = """@article{damani2025rlcr,
@@ -25,17 +22,6 @@ class Brier(Reward):
   journal={arXiv preprint arXiv:2507.16806}, year={2025}
 }"""
 
-    wheels: str = OWN
-    """Version of the wheels."""
-
-    def grade(self, rollout: Rollout) -> Grade:
-        """Grade one completion."""
-        if "confidence" not in rollout.task.answer_keys:
-            return NOT_ASKED
-        wheels, sure = sectors(self.wheels), rollout.answer.confidence
-        right = wheels.f(wheels.gold(rollout.record), wheels.named(rollout))
-        if right is None:
-            return NO_GOLD
-        if sure is None:
-            return Grade(-1.0, "no confidence")
-        return Grade(right - (sure - right) ** 2, f"wheel F {right:.2f}, confidence {sure:.2f}")
+    def score(self, right: float, sure: float | None) -> float:
+        """Return the reward; the least there is without a confidence."""
+        return -1.0 if sure is None else right - (sure - right) ** 2

@@ -12,15 +12,12 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from emollm.emotions.maps import OWN
-from emollm.rewards.rollout import Grade, Reward, Rollout
-from emollm.rewards.sectors import NO_GOLD, sectors
+from emollm.rewards.confidence import StatedConfidence
 
-NOT_ASKED = Grade(None, "the task asks for no confidence")
 _MALFORMED = -5.0
 
 
-class LogScore(Reward):
+class LogScore(StatedConfidence):
     """Log score of the confidence, at most 2."""
 
     citation: ClassVar[str] = """@article{wu2025emocaliber,
@@ -29,18 +26,8 @@ class LogScore(Reward):
   journal={arXiv preprint arXiv:2512.15528}, year={2025}
 }"""
 
-    wheels: str = OWN
-    """Version of the wheels."""
-
-    def grade(self, rollout: Rollout) -> Grade:
-        """Grade one completion."""
-        if "confidence" not in rollout.task.answer_keys:
-            return NOT_ASKED
-        wheels, sure = sectors(self.wheels), rollout.answer.confidence
-        right = wheels.f(wheels.gold(rollout.record), wheels.named(rollout))
-        if right is None:
-            return NO_GOLD
+    def score(self, right: float, sure: float | None) -> float:
+        """Return the reward; -5 where no confidence lies between 0 and 1."""
         if sure is None or not 0 < sure < 1:
-            return Grade(_MALFORMED, "no confidence between 0 and 1")
-        value = 1 + right + 2 * (right * math.log(sure) + (1 - right) * math.log(1 - sure))
-        return Grade(value, f"wheel F {right:.2f}, confidence {sure:.2f}")
+            return _MALFORMED
+        return 1 + right + 2 * (right * math.log(sure) + (1 - right) * math.log(1 - sure))

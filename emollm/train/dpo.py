@@ -34,12 +34,13 @@ from trl import DPOConfig
 from emollm.config_dpo import DpoRecipe
 from emollm.config_policy import FINAL, STAGE
 from emollm.errors import ConfigError, EmoError
-from emollm.models.modeling import EmoForConditionalGeneration, parameters_by_block
+from emollm.models.modeling import EmoForConditionalGeneration
 from emollm.pairs import KINDS, Pair, read_pairs
 from emollm.run import Run, read_metrics
 from emollm.train.arguments import use_bfloat16
 from emollm.train.backbone import Backbone
 from emollm.train.blocks import check_blocks, check_world_size, fingerprints
+from emollm.train.card import told_blocks
 from emollm.train.citations import citations
 from emollm.train.fused_head import labels_only
 from emollm.train.multimodal_dpo import MultimodalDPOTrainer
@@ -276,7 +277,6 @@ def write_card(
     recipe: DpoRecipe, run: Run, model: EmoForConditionalGeneration, pairs: Sequence[Pair], results: dict[str, Any]
 ) -> None:
     """Write the card: what was preferred to what, what came out, and whom to cite."""
-    modes = recipe.blocks.model_dump()
     run.card(
         recipe.name,
         f"Trained by `emollm dpo` from {recipe.model.path} on {len(pairs)} pairs: beta {recipe.beta:g}, loss {recipe.loss_type}, weight of "
@@ -284,9 +284,7 @@ def write_card(
         "has not seen.",
         seed=recipe.seed,
         data=recipe.data.train,
-        blocks={
-            name: f"{count:,} parameters: {modes[name]}" for name, (count, _) in parameters_by_block(model).items()
-        },
+        blocks=told_blocks(model, [recipe.as_stage]),
         results=results,
         citations=[DPO, AVEM_DPO, *citations(model, lora=recipe.lora is not None)],
         valid_for="synthetic" if all(pair.record.dataset == "synth" for pair in pairs) else None,

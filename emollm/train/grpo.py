@@ -30,7 +30,7 @@ from emollm.config_grpo import GrpoRecipe
 from emollm.config_policy import FINAL, STAGE
 from emollm.errors import ConfigError
 from emollm.gold import gold_labels
-from emollm.models.modeling import EmoForConditionalGeneration, parameters_by_block
+from emollm.models.modeling import EmoForConditionalGeneration
 from emollm.models.processor import EmoProcessor
 from emollm.records import Record
 from emollm.rewards.loading import Rewards, load_rewards
@@ -38,6 +38,7 @@ from emollm.run import Run
 from emollm.train.arguments import use_bfloat16
 from emollm.train.backbone import Backbone
 from emollm.train.blocks import check_blocks, check_world_size, fingerprints
+from emollm.train.card import told_blocks
 from emollm.train.citations import citations
 from emollm.train.examples import Plan
 from emollm.train.fused_head import labels_only
@@ -246,7 +247,6 @@ def write_card(
 ) -> None:
     """Write the card: what was rewarded, on what, what came out, and whom to cite."""
     parts = ", ".join(f"{weight:g} x {name}" for name, weight in zip(rewards.names, rewards.weights, strict=True))
-    modes = recipe.blocks.model_dump()
     run.card(
         recipe.name,
         f"Trained by `emollm grpo` from {recipe.model.path} on {len(records)} records: task {recipe.task}, style {recipe.style}, "
@@ -254,9 +254,7 @@ def write_card(
         "score the model on clips that it has not seen.",
         seed=recipe.seed,
         data=recipe.data.train,
-        blocks={
-            name: f"{count:,} parameters: {modes[name]}" for name, (count, _) in parameters_by_block(model).items()
-        },
+        blocks=told_blocks(model, [recipe.as_stage]),
         results=results,
         citations=[GRPO, *rewards.citations, *citations(model, lora=recipe.lora is not None)],
         valid_for="synthetic" if all(record.dataset == "synth" for record in records) else None,

@@ -18,7 +18,10 @@ from emollm.purpose import check_purpose
     ],
 )
 def test_what_is_allowed(purpose: str | None) -> None:
-    check_purpose(purpose)
+    try:
+        check_purpose(purpose)
+    except ConfigError as error:
+        pytest.fail(f"{purpose!r} is refused: {error}")
 
 
 @pytest.mark.parametrize(

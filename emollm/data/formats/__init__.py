@@ -58,7 +58,7 @@ class Row:
         return "".join(f"<{column[:-1]}>\n" * len(paths) for column, paths in self.media.items())
 
 
-ROWS_AT_ONCE = 1000  # of a parquet file
+ROWS_AT_ONCE = 10_000  # of a parquet file; what it tells of each group stays in memory to the end
 PREFIX = "emo_"  # of our own columns: `answer`, `target`, `solution` and others mean something to trainers
 _RIDES_ALONG = ("id", "task", "question", "dataset", "split", "sound_in_video", "targets")
 

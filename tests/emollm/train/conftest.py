@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from emollm.config import Recipe, load_recipe
-from emollm.models.modeling import EmoForConditionalGeneration
+from emollm.models.modeling import MEDIA_KEYS, EmoForConditionalGeneration, EmoModel
 from emollm.models.processor import EmoProcessor
+from emollm.models.towers import AUDIO_TOWERS, VIDEO_TOWERS
 from emollm.records import Record, read_records, write_records
 from emollm.synth.mp4 import write_clip
 from emollm.synth.wording import explanation
@@ -200,3 +202,41 @@ def built(records_file: Path, records: list[Record], tmp_path_factory: pytest.Te
     recipe = load_recipe(write_recipe(records_file, tmp_path_factory.mktemp("recipe")))
     backbone, model, processor = build_model(recipe, records)
     return Built(recipe, backbone, model, processor, make_collator(recipe, records, processor))
+
+
+@dataclass
+class Watch:
+    """Every first pass over a prompt (ids, media, whether gradients flow; not the steps that follow in sampling), and clips encoded."""
+
+    passes: list[dict[str, Any]] = field(default_factory=list)
+    encoded: dict[str, int] = field(default_factory=lambda: {"audio": 0, "video": 0})
+
+
+@pytest.fixture(scope="module")
+def watched() -> Iterator[Watch]:
+    """Watch every model of this process."""
+    watch = Watch()
+    forward = EmoModel.forward
+    towers = {"audio": AUDIO_TOWERS["whisper"], "video": VIDEO_TOWERS["clip"]}
+
+    def spy(self: Any, *args: Any, **kwargs: Any) -> Any:
+        cache = kwargs.get("past_key_values")
+        if cache is None or cache.get_seq_length() == 0:
+            seen = {name: kwargs.get(name) for name in ("input_ids", *MEDIA_KEYS)}
+            watch.passes.append({**seen, "learns": torch.is_grad_enabled(), "model": id(self)})
+        return forward(self, *args, **kwargs)
+
+    def counting(name: str) -> Callable[..., Any]:
+        encode = towers[name].forward
+
+        def count(self: Any, inputs: torch.Tensor, mask: torch.Tensor) -> Any:
+            watch.encoded[name] += len(inputs)
+            return encode(self, inputs, mask)
+
+        return count
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EmoModel, "forward", spy)
+        for name, tower in towers.items():
+            patch.setattr(tower, "forward", counting(name))
+        yield watch

@@ -4,8 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +19,13 @@ from emollm.config import load_recipe
 from emollm.config_dpo import DpoRecipe
 from emollm.errors import ConfigError, EmoError
 from emollm.models.loading import load
-from emollm.models.modeling import MEDIA_KEYS, EmoModel
-from emollm.models.towers import AUDIO_TOWERS, VIDEO_TOWERS
+from emollm.models.modeling import MEDIA_KEYS
 from emollm.pairs import read_pairs
 from emollm.records import Record, write_records
 from emollm.run import read_metrics
 from emollm.train.dpo import train
 from emollm.train.multimodal_dpo import MultimodalDPOTrainer
+from tests.emollm.train.conftest import Watch
 
 OPPOSITE = {"voice is high": "voice is low", "cheeks raised": "lip corners turned down"}
 
@@ -100,42 +98,6 @@ FULL = {
     "learning_rate": 0.001,
     "save": {"every_steps": 2, "keep": 2, "dtype": "float32"},
 }
-
-
-@dataclass
-class Watch:
-    """Every forward pass (ids, media, whether gradients flow), and how many clips towers encoded."""
-
-    passes: list[dict[str, Any]] = field(default_factory=list)
-    encoded: dict[str, int] = field(default_factory=lambda: {"audio": 0, "video": 0})
-
-
-@pytest.fixture(scope="module")
-def watched() -> Iterator[Watch]:
-    """Watch every model of this process."""
-    watch = Watch()
-    forward = EmoModel.forward
-    towers = {"audio": AUDIO_TOWERS["whisper"], "video": VIDEO_TOWERS["clip"]}
-
-    def spy(self: Any, *args: Any, **kwargs: Any) -> Any:
-        seen = {name: kwargs.get(name) for name in ("input_ids", *MEDIA_KEYS)}
-        watch.passes.append({**seen, "learns": torch.is_grad_enabled(), "model": id(self)})
-        return forward(self, *args, **kwargs)
-
-    def counting(name: str) -> Callable[..., Any]:
-        encode = towers[name].forward
-
-        def count(self: Any, inputs: torch.Tensor, mask: torch.Tensor) -> Any:
-            watch.encoded[name] += len(inputs)
-            return encode(self, inputs, mask)
-
-        return count
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(EmoModel, "forward", spy)
-        for name, tower in towers.items():
-            patch.setattr(tower, "forward", counting(name))
-        yield watch
 
 
 @pytest.fixture(scope="module")

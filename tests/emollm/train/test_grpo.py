@@ -6,8 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -23,12 +21,12 @@ from emollm.config import load_recipe
 from emollm.config_grpo import GrpoRecipe
 from emollm.errors import ConfigError, EmoError
 from emollm.models.loading import load
-from emollm.models.modeling import MEDIA_KEYS, EmoForConditionalGeneration, EmoModel
-from emollm.models.towers import AUDIO_TOWERS, VIDEO_TOWERS
+from emollm.models.modeling import MEDIA_KEYS, EmoForConditionalGeneration
 from emollm.run import read_metrics
 from emollm.train import grpo
 from emollm.train.blocks import check_world_size
 from emollm.train.grpo import train
+from tests.emollm.train.conftest import Watch
 
 REWARD = """
 from emollm.rewards import Grade
@@ -78,43 +76,6 @@ def write_recipe(folder: Path, start: Path, records_file: Path, **changes: Any) 
     path = folder / "recipe.yaml"
     path.write_text(yaml.safe_dump({**recipe, **changes}), encoding="utf-8")
     return path
-
-
-@dataclass
-class Watch:
-    """What happened inside a run: the first pass over each prompt (not the steps that follow in sampling), and clips encoded."""
-
-    passes: list[dict[str, Any]] = field(default_factory=list)
-    encoded: dict[str, int] = field(default_factory=lambda: {"audio": 0, "video": 0})
-
-
-@pytest.fixture(scope="module")
-def watched() -> Iterator[Watch]:
-    """Watch every model of this process."""
-    watch = Watch()
-    forward = EmoModel.forward
-    towers = {"audio": AUDIO_TOWERS["whisper"], "video": VIDEO_TOWERS["clip"]}
-
-    def spy(self: Any, *args: Any, **kwargs: Any) -> Any:
-        cache = kwargs.get("past_key_values")
-        if cache is None or cache.get_seq_length() == 0:
-            watch.passes.append({name: kwargs.get(name) for name in ("input_ids", *MEDIA_KEYS)})
-        return forward(self, *args, **kwargs)
-
-    def counting(name: str) -> Callable[..., Any]:
-        encode = towers[name].forward
-
-        def count(self: Any, inputs: torch.Tensor, mask: torch.Tensor) -> Any:
-            watch.encoded[name] += len(inputs)
-            return encode(self, inputs, mask)
-
-        return count
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(EmoModel, "forward", spy)
-        for name, tower in towers.items():
-            patch.setattr(tower, "forward", counting(name))
-        yield watch
 
 
 @pytest.fixture(scope="module")
