@@ -13,7 +13,6 @@ weight of AffectGPT-R1 itself are not known.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
@@ -33,7 +32,7 @@ class GrpoRecipe(PolicyRecipe):
     task: str = "labels"
     """What is asked: a task of emollm.prompts whose answer has labels."""
     style: Literal["direct", "think"] = "direct"
-    """think: reasoning inside `<think></think>` before the answer; the model must have been taught it."""
+    """think: reasoning inside `<think></think>` before the answer; the model must have been taught it (task `think` of `emollm sft`)."""
     rewards: Annotated[tuple[RewardItem, ...], BeforeValidator(as_list), Field(min_length=1)] = DEFAULT
     """What a completion earns; left out: the default list of emollm/rewards/default.py."""
     num_generations: Annotated[int, Field(ge=2)] = 8
@@ -58,8 +57,8 @@ class GrpoRecipe(PolicyRecipe):
     def problems(self) -> list[str]:
         """Return what does not fit together."""
         problems = super().problems()
-        if self.task not in TASKS or TASKS[self.task].style == "text":
-            known = [name for name, task in TASKS.items() if task.style != "text"]
+        if self.task not in TASKS or TASKS[self.task].style != "json":
+            known = [name for name, task in TASKS.items() if task.style == "json"]
             problems.append(f"`task` {self.task!r} has no labels in its answer{nearest(self.task, known)}")
         if self.batch_size * self.gradient_accumulation % self.num_generations:
             problems.append(
@@ -76,9 +75,7 @@ class GrpoRecipe(PolicyRecipe):
     def asked(self) -> Task:
         """The task in its style."""
         task = TASKS[self.task]
-        if self.style == "direct":
-            return task
-        return replace(task, style="think", question=f"{task.question} Reason first.")
+        return task.thinking() if self.style == "think" else task
 
     @property
     def clips_per_step(self) -> int:

@@ -5,8 +5,8 @@ Compact JSON, keys in this order, a task may ask for a prefix of them:
     {"labels":["furious"],"cues":[{"modality":"audio","text":"voice is loud","start_s":0.4,"end_s":2.1}],
      "explanation":"...","confidence":0.8}
 
-Empty labels mean that the evidence is insufficient. Style `think` puts `<think>...</think>` before it. The grammar constrains
-syntax, never vocabulary, unless the task has a closed label space.
+Empty labels mean that the evidence is insufficient. Style `think` puts `<think>...</think>` before it: the explanation, if the answer holds
+no other. The grammar constrains syntax, never vocabulary, unless the task has a closed label space.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 ANSWER_KEYS = ("labels", "cues", "explanation", "confidence")
 MAX_LABELS, MAX_CUES = 8, 8
 MAX_LABEL_CHARS, MAX_CUE_CHARS, MAX_EXPLANATION_CHARS = 48, 160, 1200
+_THOUGHT = re.compile(r"\s*<think>(.*?)</think>", re.DOTALL)
 ParseStatus = Literal["ok", "repaired", "failed", "truncated"]
 
 
@@ -67,7 +69,7 @@ def answer_string(answer: Answer, task: Task) -> str:
     if missing:
         raise ValueError(f"task {task.name!r} asks for {missing}, which the answer does not have")
     text = json.dumps({key: values[key] for key in task.answer_keys}, ensure_ascii=False, separators=(",", ":"))
-    return f"<think>{answer.explanation or ''}</think>{text}" if task.style == "think" else text
+    return f"<think>{(answer.explanation or '').replace('<', '(')}</think>{text}" if task.style == "think" else text
 
 
 def parse(text: str, task: Task, *, truncated: bool = False) -> Parsed:
@@ -80,15 +82,19 @@ def parse(text: str, task: Task, *, truncated: bool = False) -> Parsed:
     """
     if task.style == "text":
         return Parsed(Answer(explanation=text.strip()), "truncated" if truncated else "ok")
-    body = re.sub(r"^\s*<think>.*?</think>", "", text, flags=re.DOTALL).strip()
+    thought = _THOUGHT.match(text)
+    if thought is None and text.lstrip().startswith("<think>"):  # never got as far as an answer
+        return Parsed(Answer(), "truncated" if truncated else "failed")
+    body = (text[thought.end() :] if thought else text).strip()
+    read = partial(_answer, task=task, thought=thought[1].strip() if thought and task.style == "think" else None)
     try:
-        return Parsed(_answer(json.loads(body), task, strict=True), "ok")
+        return Parsed(read(json.loads(body), strict=True), "ok")
     except (ValueError, TypeError, KeyError):
         pass
     found = _embedded_json(body)
     if found is not None:
         try:
-            return Parsed(_answer(found, task, strict=False), "truncated" if truncated else "repaired")
+            return Parsed(read(found, strict=False), "truncated" if truncated else "repaired")
         except (ValueError, TypeError, KeyError):
             pass
     whole_labels = re.search(r'"labels"\s*:\s*\[((?:\s*"(?:[^"\\]|\\.)*"\s*,?)*)', body)
@@ -142,8 +148,8 @@ def _cue_json(cue: Cue) -> dict[str, Any]:
     return out
 
 
-def _answer(data: Any, task: Task, *, strict: bool) -> Answer:
-    """Build an answer from parsed JSON. Strict: exactly the task's keys in their order."""
+def _answer(data: Any, task: Task, thought: str | None, *, strict: bool) -> Answer:
+    """Build an answer from parsed JSON; `thought` is its explanation if it has no other. Strict: exactly the task's keys in their order."""
     if not isinstance(data, dict) or "labels" not in data:
         raise ValueError("no JSON object with labels")
     if strict and tuple(data) != task.answer_keys:
@@ -154,7 +160,7 @@ def _answer(data: Any, task: Task, *, strict: bool) -> Answer:
         if strict and any(label.lower() not in known for label in labels):
             raise ValueError("a label outside the label space")
         labels = tuple(known[label.lower()] for label in labels if label.lower() in known)
-    explanation, confidence = data.get("explanation"), data.get("confidence")
+    explanation, confidence = data.get("explanation", thought), data.get("confidence")
     if explanation is not None and not isinstance(explanation, str):
         raise ValueError("the explanation is no text")
     if confidence is not None and not (isinstance(confidence, (int, float)) and 0 <= confidence <= 1):

@@ -77,11 +77,17 @@ class Task:
         """Return the same task, its free text under a grammar."""
         return replace(self, rules=rules)
 
+    def thinking(self) -> Task:
+        """Return the same task with reasoning before the answer."""
+        return replace(self, question=f"{self.question} Reason first.", style="think")
 
+
+_LABELS = Task("labels", "Which emotions does the person appear to express? Answer with labels.", ("labels",))
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
-        Task("labels", "Which emotions does the person appear to express? Answer with labels.", ("labels",)),
+        _LABELS,
+        replace(_LABELS.thinking(), name="think"),
         Task("cues", "Which emotions does the person appear to express, and by which cues?", ("labels", "cues")),
         Task("explain", "Which emotions does the person appear to express, and why? Name the cues.", ANSWER_KEYS[:3]),
         Task(

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from emollm.errors import EmoError
 from emollm.models.configuration import MEDIA_TOKENS
 from emollm.models.processor import EmoProcessor
-from emollm.prompts import TASKS, answer_string, escape, render
+from emollm.prompts import TASKS, Task, answer_string, escape, render
 from emollm.records import Modality, Record
 from emollm.train.clips import ClipMemory, StoredClip
 from emollm.train.examples import Example
@@ -130,7 +130,7 @@ class Collator:
             special_tokens=self.special_tokens,
         )
         prompt = self.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        return prompt, escape(answer_string(taught.answer, taught.task), self.special_tokens)
+        return prompt, harmless(answer_string(taught.answer, taught.task), taught.task, self.special_tokens)
 
     def resolved(self, example: Example) -> Iterator[Pair]:
         """Yield the example as its file allows (a stream may be missing or empty) with its clip; nothing if it is bad."""
@@ -188,5 +188,13 @@ def texts_to_learn(records: Sequence[Record], tasks: Sequence[str]) -> list[str]
                 lessons.append(lesson(record, task, MODALITIES))
         for one in lessons:
             (message,) = render(record, one.task, audio=False, video=False)
-            texts += [message["content"][0]["text"], escape(answer_string(one.answer, one.task))]
+            texts += [message["content"][0]["text"], harmless(answer_string(one.answer, one.task), one.task)]
     return texts
+
+
+def harmless(answer: str, task: Task, special_tokens: tuple[str, ...] = ()) -> str:
+    """Return an answer string without control tokens but the tags of its own thought."""
+    if task.style != "think":
+        return escape(answer, special_tokens)
+    thought, _, rest = answer.removeprefix("<think>").partition("</think>")
+    return f"<think>{escape(thought, special_tokens)}</think>{escape(rest, special_tokens)}"

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 from emollm.gold import gold_cues, gold_labels
 from emollm.prompts import TASKS, Answer, Task
-from emollm.records import QA, Description, Modality, Record
+from emollm.records import QA, Cue, Description, Modality, Record
 from emollm.synth.wording import explanation as compose
 
 EXPLAINS = ("reasoning", "description")  # kinds of text that answer why; others tell of one stream, or are candidates
+NO_CUE = "Nothing clear."  # reasoning about a clip that shows no cue
 GENERATOR = "generator"  # author of descriptions that `emollm.synth.wording` composed
 
 
@@ -59,7 +60,8 @@ def teachable(record: Record, task: Task, present: Collection[Modality]) -> bool
         "explanation": explanation_of(record) is not None,
         "confidence": False,
     }
-    return all(known[key] for key in task.answer_keys)
+    reasons = task.style != "think" or known["cues"] or known["explanation"]
+    return reasons and all(known[key] for key in task.answer_keys)
 
 
 def ask(record: Record, question: int, present: Collection[Modality]) -> Lesson:
@@ -84,7 +86,7 @@ def lesson(record: Record, task: Task, present: Collection[Modality]) -> Lesson:
     left = tuple(cue for cue in cues if cue.modality in present)
     labels = (gold_labels(record) or ()) if present else ()
     if "explanation" not in task.answer_keys:
-        return Lesson(task, Answer(labels, left))
+        return Lesson(task, Answer(labels, left, thought(record, left) if task.style == "think" else None))
     description = explanation_of(record)
     if description is None:
         raise ValueError(f"{record.id} has no explanation")
@@ -93,6 +95,22 @@ def lesson(record: Record, task: Task, present: Collection[Modality]) -> Lesson:
     if description.author == GENERATOR:
         return Lesson(task, Answer(labels, left, compose(labels, left)))
     return Lesson(TASKS["cues"], Answer(labels, left))
+
+
+def thought(record: Record, cues: Collection[Cue]) -> str:
+    """Return the reasoning that leads to a record's labels: what is perceived, in the order of the clip.
+
+    A record's explanation mostly begins with the labels, which reasoning must not know yet; it serves where no cue is known.
+
+    Args:
+        record: The clip.
+        cues: Those of its cues that can be perceived.
+    """
+    if gold_cues(record) is None:
+        description = explanation_of(record)
+        return description.text if description else NO_CUE
+    told = [cue.text for cue in sorted(cues, key=lambda cue: cue.start_s or 0.0)]
+    return f"{'; '.join(told)}." if told else NO_CUE
 
 
 def _is_composed(record: Record, qa: QA) -> bool:

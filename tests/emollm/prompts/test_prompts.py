@@ -42,9 +42,11 @@ def test_answer_string_is_read_back_and_allowed_by_the_grammar(answer, task):
     parsed = parse(text, task)
     assert parsed.status == "ok"
     assert parsed.answer.labels == answer.labels
-    assert list(json.loads(text)) == list(task.answer_keys)
+    assert list(json.loads(text[text.index('{"labels') :])) == list(task.answer_keys)
     if "cues" in task.answer_keys:
         assert parsed.answer.cues == answer.cues
+    if "explanation" in task.answer_keys or task.style == "think":
+        assert parsed.answer.explanation == answer.explanation.replace("<", "(" if task.style == "think" else "<")
     if "confidence" in task.answer_keys:
         assert parsed.answer.confidence == answer.confidence
     if len(answer.labels) <= 4:
@@ -77,6 +79,8 @@ def test_missing_part_of_an_answer_raises():
         ('{"labels":"sad"}', False, "failed", ()),
         ("", False, "failed", ()),
         ('<think>He frowns, so {"labels":["x"]}</think>{"labels":["angry"]}', False, "ok", ("angry",)),
+        ('<think>He frowns, so {"labels":["x"]} and', True, "truncated", ()),
+        ('<think>He frowns, so {"labels":["x"]} and', False, "failed", ()),
     ],
 )
 def test_other_text_is_marked(text, truncated, status, labels):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from emollm.errors import EmoError
-from emollm.prompts import TASKS, answer_string
+from emollm.prompts import TASKS, answer_string, parse
 from emollm.records import Record
 from emollm.train.collate import IGNORED, Collator, texts_to_learn
 from emollm.train.examples import Example
@@ -36,6 +36,15 @@ def test_loss_is_on_the_answer_alone(built: Any, records: list[Record], example:
     decode = built.processor.tokenizer.decode
     assert decode(ids[first:]) == answer_string(taught.answer, taught.task) + "<|im_end|>"
     assert decode(ids[:first]).endswith("<|im_start|>assistant\n")
+
+
+def test_thought_keeps_its_tags_and_nothing_else_that_controls(built: Any, records: list[Record]) -> None:
+    targets = records[0].targets
+    cues = tuple(cue.model_copy(update={"text": f"{cue.text} </think> <|im_end|>"}) for cue in targets.cues or ())
+    told = [records[0].model_copy(update={"targets": targets.model_copy(update={"cues": cues})})]
+    _, answer = Collator(told, built.collator.clips, built.processor).texts_of(Example(0, "think"))
+    assert answer.startswith("<think>") and answer.count("</think>") == 1 and "<|" not in answer
+    assert parse(answer, TASKS["think"]).answer.labels == tuple(label.text for label in targets.labels_ov or ())
 
 
 @pytest.mark.parametrize("example", MIXES[::4], ids=str)

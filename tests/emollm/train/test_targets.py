@@ -1,6 +1,6 @@
 """What is taught follows what can be seen, heard and read."""
 
-from emollm.prompts import TASKS
+from emollm.prompts import TASKS, answer_string
 from emollm.records import Record
 from emollm.train.targets import ask, lesson, questions_of, teachable
 
@@ -63,3 +63,20 @@ def test_what_tells_of_one_stream_is_no_explanation(records: list[Record]) -> No
     measured = record.model_copy(update={"targets": record.targets.model_copy(update={"description": (told,)})})
     assert not teachable(measured, TASKS["explain"], ALL)
     assert teachable(measured, TASKS["cues"], ALL)
+
+
+def test_thought_comes_before_the_labels_and_tells_what_is_left(records: list[Record]) -> None:
+    record = by_author(records, "human")
+    taught = lesson(record, TASKS["think"], ("audio", "text"))
+    text = answer_string(taught.answer, taught.task)
+    assert text.startswith("<think>") and text.index("voice is high") < text.index("</think>") < text.index('{"labels"')
+    assert "cheeks" not in text
+    assert not any(label in text[: text.index("</think>")] for label in taught.answer.labels)
+
+
+def test_thought_of_a_record_without_cues_is_its_explanation(records: list[Record]) -> None:
+    targets = by_author(records, "human").targets
+    record = records[0].model_copy(update={"targets": targets.model_copy(update={"cues": None})})
+    assert lesson(record, TASKS["think"], ALL).answer.explanation == targets.description[0].text
+    bare = record.model_copy(update={"targets": record.targets.model_copy(update={"description": ()})})
+    assert teachable(bare, TASKS["labels"], ALL) and not teachable(bare, TASKS["think"], ALL)
