@@ -5,8 +5,8 @@ the same for every batch size as far as the model's arithmetic is, and a sampled
 
 - The grammar is enforced with xgrammar's token bitmask (Dong et al. 2024, https://arxiv.org/abs/2411.15100). Media and chat tokens are
   never written: a media token would be a placeholder without media.
-- Near the end of the budget a JSON answer is closed: of the tokens that the grammar allows, one that closes a text, list or object is
-  taken, so that the answer can be read. Such an answer is marked as cut.
+- Near the end of the budget a JSON answer is closed: of the tokens that the grammar allows, one that closes a thought, text, list or
+  object is taken, so that the answer can be read. Such an answer is marked as cut.
 - Recorded probabilities are those under the mask, at temperature 1, whatever the sampling temperature.
 
 Does not: beam search, speculative decoding, dropping rows that have finished.
@@ -81,8 +81,8 @@ def never_written(tokenizer: PreTrainedTokenizerBase, stop_ids: Sequence[int], s
 
 
 def closing_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Return the tokens of `]`, `}` and `"`; none of them where one is not a single token."""
-    ids = [tokenizer.encode(text, add_special_tokens=False) for text in ("]", "}", '"')]
+    """Return the tokens of `]`, `}`, `"` and `<`; none of them where one is not a single token."""
+    ids = [tokenizer.encode(text, add_special_tokens=False) for text in ("]", "}", '"', "<")]
     return [one[0] for one in ids] if all(len(one) == 1 for one in ids) else []
 
 
@@ -182,7 +182,7 @@ def _mask(logits: torch.Tensor, drafts: Sequence[Draft], vocabulary: Vocabulary)
 
 
 def closer(row: torch.Tensor, closers: Sequence[int]) -> int | None:
-    """Return the token that closes the text, list or object that scores (vocabulary,) are about; None where nothing can be closed yet.
+    """Return the token that closes the thought, text, list or object that scores (vocabulary,) are about; None where nothing can be closed.
 
     Args:
         row: Scores under the grammar: minus infinity for what it does not allow.
@@ -190,13 +190,13 @@ def closer(row: torch.Tensor, closers: Sequence[int]) -> int | None:
     """
     if not closers:
         return None
-    bracket, brace, quote = closers
+    bracket, brace, quote, tag = closers
     allowed = [token for token in closers if row[token] > float("-inf")]
     if (
-        bracket in allowed and brace in allowed
-    ):  # inside a text every character is allowed; at its start all but the quote
-        return quote if quote in allowed else None
-    return allowed[0] if allowed else None
+        bracket in allowed and tag in allowed
+    ):  # inside a text: every character is allowed, but a brace in a thought and a quote at the start
+        return tag if brace not in allowed else quote if quote in allowed else None
+    return allowed[0] if allowed and allowed != [tag] else None
 
 
 def _sample(row: torch.Tensor, sampling: Sampling, generator: torch.Generator) -> int:

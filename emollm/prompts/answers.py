@@ -28,6 +28,7 @@ ANSWER_KEYS = ("labels", "cues", "explanation", "confidence")
 MAX_LABELS, MAX_CUES = 8, 8
 MAX_LABEL_CHARS, MAX_CUE_CHARS, MAX_EXPLANATION_CHARS = 48, 160, 1200
 _THOUGHT = re.compile(r"\s*<think>(.*?)</think>", re.DOTALL)
+_NOT_THOUGHT = str.maketrans("<{}", "(()")  # a thought must differ from the answer after it
 ParseStatus = Literal["ok", "repaired", "failed", "truncated"]
 
 
@@ -69,7 +70,9 @@ def answer_string(answer: Answer, task: Task) -> str:
     if missing:
         raise ValueError(f"task {task.name!r} asks for {missing}, which the answer does not have")
     text = json.dumps({key: values[key] for key in task.answer_keys}, ensure_ascii=False, separators=(",", ":"))
-    return f"<think>{(answer.explanation or '').replace('<', '(')}</think>{text}" if task.style == "think" else text
+    return (
+        f"<think>{(answer.explanation or '').translate(_NOT_THOUGHT)}</think>{text}" if task.style == "think" else text
+    )
 
 
 def parse(text: str, task: Task, *, truncated: bool = False) -> Parsed:
@@ -119,7 +122,7 @@ def grammar(task: Task) -> str:
         "confidence": '"0" ("." [0-9]{1,2})? | "1" (".0")?',
     }
     parts = [f'"\\"{key}\\":" {key}' for key in task.answer_keys]
-    think = '"<think>" [^<]{0,4000} "</think>" ' if task.style == "think" else ""
+    think = '"<think>" [^<{}]{0,4000} "</think>" ' if task.style == "think" else ""
     lines = [f'root ::= {think}"{{" ' + ' "," '.join(parts) + ' "}"']
     lines += [f"{key} ::= {rules[key]}" for key in task.answer_keys]
     if task.label_space is not None:

@@ -137,6 +137,13 @@ def test_a_short_budget_closes_the_answer_and_says_so(engine: Any) -> None:
     assert answer.parse == "truncated"
 
 
+def test_a_short_budget_closes_the_thought_and_then_the_answer(engine: Any) -> None:
+    (answer,) = ask(engine, spoken("a"), task="think", sampling=Sampling(temperature=1.0, max_new_tokens=130))
+    assert answer.raw.startswith("<think>") and answer.raw.count("</think>") == 1
+    assert tuple(json.loads(answer.raw.partition("</think>")[2])) == ("labels",)
+    assert answer.parse == "truncated"
+
+
 def test_no_labels_of_its_own_accord_are_no_cut(engine: Any) -> None:
     """The model wrote an empty list, then more than the budget: insufficient evidence; a list that the budget closed is none."""
     task = TASKS["explain"].with_labels(("calm",))
