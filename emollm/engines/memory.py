@@ -36,11 +36,13 @@ class Memory:
         self._read: tuple[Evidence, list[int], DynamicCache] | None = None
 
     def gather(self, request: Request) -> Evidence:
-        """Decode what a request lets the model see, unless it is what was decoded last.
+        """Decode what a request lets the model see, unless it is what was decoded last, or comes with the request.
 
         Raises:
             MediaError: A file of the clip cannot be used.
         """
+        if request.evidence is not None:  # its record does not tell it from another clip's
+            return gather(request, self.settings)
         record = request.record
         seen = (record.media, record.text, record.context, request.audio, request.video, request.transcript)
         wanted = (seen, _versions(request))

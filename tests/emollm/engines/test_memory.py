@@ -9,6 +9,7 @@ import pytest
 from emollm.data.sources import record_of
 from emollm.engines import Request, Sampling
 from emollm.engines.checkpoints import find_checkpoint
+from emollm.engines.evidence import gather
 from emollm.prompts import TASKS, Exchange
 from emollm.records import Record, TextLine
 
@@ -86,6 +87,19 @@ def test_other_evidence_is_read_anew(engine: Any, make_clip: Callable[..., Path]
         afresh(engine)
         assert stream(engine, clip, "why?", **given) == answer
     assert len(set(warm)) > 2
+
+
+def test_clips_that_come_with_their_requests_are_not_mixed_up(engine: Any, make_clip: Callable[..., Path]) -> None:
+    """As pictures that a client sends: records without a file, all alike."""
+    clips = [record_of(make_clip("dark.mp4", brightness=20)), record_of(make_clip("bright.mp4", brightness=220))]
+    task = TASKS["ask"].with_question("why?")
+    shown = [gather(Request(clip.id, clip, task), engine.media) for clip in clips]
+    requests = [Request("chat", Record(id="chat"), task, evidence=evidence) for evidence in shown]
+    warm = ["".join(engine.stream(request, SAMPLED)) for request in requests]
+    assert warm[0] != warm[1]
+    for request, answer in zip(requests, warm, strict=True):
+        afresh(engine)
+        assert "".join(engine.stream(request, SAMPLED)) == answer
 
 
 def test_a_file_that_has_changed_is_read_anew(
