@@ -6,7 +6,8 @@
 
 Rows of the source are read as they are needed, clips are decoded ahead of the engine, and memory does not grow with their number. What is
 done is known by content (keys.py): a clip whose bytes have changed is asked about again. Error rows count as done, too, until they are
-retried. Does not: run several engines (shards do: `portion`), or read sources (emollm/data/sources.py does).
+retried. Several engines share a run by shards (`portion`), or as Ray actors (ray_actors.py). Does not: read sources
+(emollm/data/sources.py does).
 """
 
 from emollm.batch.keys import request_key

@@ -122,7 +122,7 @@ class Output:
         self._closing.callback(os.close, self._bad)
         for file, is_bad in ((self.path, False), (self.bad_path, True)):
             cut_torn_line(file)
-            self.done.update((key, is_bad) for key in _keys(file))
+            self.done.update((key, is_bad) for key in keys_of(file))
         self._write_manifest("running")
 
     def _check_manifest(self) -> None:
@@ -185,10 +185,18 @@ def _append(file: int, line: bytes) -> None:
         raise EmoError(f"a row cannot be written ({error.strerror})", f"byte {before} of the output", fix) from None
 
 
-def _keys(path: Path) -> Iterator[bytes]:
-    """Yield the keys of the rows of a file; rows are as `to_line` writes them, and parsing two million would take a minute."""
+def keys_of(path: Path) -> Iterator[bytes]:
+    """Yield the keys of the rows of a file, as `short` gives them; a last line that is still being written is left out.
+
+    Rows are as `to_line` writes them: parsing two million would take a minute.
+
+    Raises:
+        ConfigError: A line is no row.
+    """
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                return
             row = _ROW.fullmatch(line)
             if row is None:
                 fix = "take this line out, or give another name"

@@ -25,6 +25,8 @@ EXAMPLES = """Examples:
   emollm label records.jsonl --task explain --model runs/tiny-sft -o out.jsonl
 
   emollm label records.parquet --task labels --task explain -o out.parquet --shard 2/8 --max-failed 20
+
+  emollm label records.jsonl -o out.jsonl --executor ray --actors 2
 """
 _LISTED = 20
 
@@ -87,6 +89,8 @@ def label(
     estimate: label_run.Estimate = False,
     workers: label_run.Workers = 2,
     keep_decoded: label_run.KeepDecoded = False,
+    executor: label_run.Where = label_run.Executor.LOCAL,
+    actors: label_run.Actors = None,
 ) -> None:
     """Say which emotions the person in each clip appears to express. Clips that cannot be used are listed; the others go on."""
     from functools import partial
@@ -106,7 +110,7 @@ def label(
     )  # fmt: skip
     show = partial(_follow, show=_printer(format_ or (Format.TABLE if output is None else None)))
     files = label_run.Files(
-        output, purpose, shard, retry_failed, max_failed, estimate, workers, batch_size, keep_decoded
+        output, purpose, shard, retry_failed, max_failed, estimate, workers, batch_size, keep_decoded, executor, actors
     )
     raise typer.Exit(label_run.run(rows, tasks, asked, opened, files, show))
 

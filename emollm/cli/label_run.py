@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
     from emollm.data.sources import RawRecord
     from emollm.engines import Engine, Request
     from emollm.records import Prediction, Record
+
+
+class Executor(StrEnum):
+    """Where engines run: one here, or one in each Ray actor."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 Adapter = Annotated[
@@ -58,8 +66,15 @@ Window = Annotated[
 Hop = Annotated[
     float | None, typer.Option("--hop-s", min=0.1, help="Seconds from window to window; default: --window-s.")
 ]
+Where = Annotated[
+    Executor, typer.Option("--executor", help="With -o: local (one engine, here), or ray (one in each Ray actor).")
+]
+Actors = Annotated[
+    int | None, typer.Option("--actors", min=1, help="Engines at once, with --executor ray; default: 2.")
+]
 Rows = Callable[[], "Iterable[Row]"]
 Follow = Callable[["Iterator[Prediction]"], int]
+Answer = Callable[["Todo", "Output"], "Iterator[Prediction]"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +90,8 @@ class Files:
     workers: int
     batch_size: int
     keep: bool
+    executor: Executor
+    actors: int | None
 
     def part(self) -> tuple[int, int]:
         """Return i and n of the shard.
@@ -103,6 +120,19 @@ class Files:
         part, parts = self.part()
         return self.output if parts == 1 else self.output.with_stem(f"{self.output.stem}.{part}-of-{parts}")
 
+    def check_executor(self) -> None:
+        """Refuse options that do not go together with where engines run.
+
+        Raises:
+            ConfigError: There are such options.
+        """
+        from emollm.errors import ConfigError
+
+        if self.executor is Executor.LOCAL and self.actors is not None:
+            raise ConfigError("actors are Ray's", f"--actors {self.actors}", "add --executor ray")
+        if self.executor is Executor.RAY and self.estimate:
+            raise ConfigError("a sample is labelled by one engine", "--estimate", "leave --executor ray out")
+
     def need_output(self) -> None:
         """Refuse options that mean nothing without -o.
 
@@ -118,6 +148,7 @@ class Files:
             "--max-failed": self.max_failed is not None,
             "--estimate": self.estimate,
             "--keep-decoded": self.keep,
+            "--executor": self.executor is not Executor.LOCAL,
         }
         if named := ", ".join(name for name, is_given in given.items() if is_given):
             raise ConfigError("what this says is about an output file", named, "add -o out.jsonl")
@@ -160,6 +191,7 @@ def run(
     from emollm.batch.progress import TooManyFailures
 
     ask = partial(_ask, tasks, asked)
+    files.check_executor()
     if files.output is None:
         files.need_output()
         count_rows(_here_only(rows()))
@@ -168,8 +200,8 @@ def run(
         return int(follow(open_engine().generate(requests, asked.sampling())) > 0)
     path, mine = files.place(), partial(_part, rows, files.part())
     total = count_rows(mine()) * len(tasks)
-    engine = open_engine()
-    identity = {**engine.identity, **({"decoded": "kept"} if files.keep else {})}
+    opened, answer, gpus = _executor(open_engine, files)
+    identity = {**opened, **({"decoded": "kept"} if files.keep else {})}
     settings = {
         "task": "+".join(tasks), "labels": asked.labels, "audio": asked.audio, "video": asked.video, "seed": asked.seed,
         "sampling": asked.sampling().to_dict(), "model": identity,
@@ -179,9 +211,9 @@ def run(
         with Output.open(answers, settings, files.purpose, retry_failed=files.retry_failed) as out:
             todo = Todo(mine, ask, identity, asked.sampling(), files.keep)
             if files.estimate:
-                typer.echo(_estimate(todo, engine, out, total, files).line())
+                typer.echo(_estimate(todo, answer, out, total, files, gpus).line())
                 return 0
-            _follow_to_end(todo, engine, out, total, files, follow)
+            _follow_to_end(todo, answer, out, total, files, follow)
     except TooManyFailures as error:
         typer.echo(f"emollm: {error}", err=True)
         return 1
@@ -190,14 +222,27 @@ def run(
     return int(out.errors > 0)
 
 
-def _follow_to_end(todo: Todo, engine: Engine, out: Output, total: int, files: Files, follow: Follow) -> None:
+def _executor(open_engine: Callable[[], Engine], files: Files) -> tuple[dict[str, Any], Answer, int]:
+    """Open what answers; return its model and settings, as keys hold them, how it is asked, and how many GPUs it keeps busy."""
+    if files.executor is Executor.RAY:
+        from emollm.batch.ray_actors import RayActors
+
+        pool = RayActors(open_engine, files.actors or 2, files.workers)
+        return pool.identity(), pool.run, 0
+    from emollm.batch import run_rows
+
+    engine = open_engine()
+    return engine.identity, lambda todo, out: run_rows(todo, engine, out, files.workers), _gpus(engine)
+
+
+def _follow_to_end(todo: Todo, answer: Answer, out: Output, total: int, files: Files, follow: Follow) -> None:
     """Label all rows; tell how it goes, and at the end, also after Ctrl-C (from which the same command goes on), how it went."""
-    from emollm.batch import companions, run_rows
+    from emollm.batch import companions
     from emollm.batch.progress import Progress, stopping, watched
 
     before = len(out.done)
     progress = Progress(total, before)
-    answers = watched(run_rows(todo, engine, out, files.workers), progress, partial(typer.echo, err=True))
+    answers = watched(answer(todo, out), progress, partial(typer.echo, err=True))
     if files.max_failed is not None:
         answers = stopping(answers, progress, files.max_failed)
     try:
@@ -212,14 +257,14 @@ def _follow_to_end(todo: Todo, engine: Engine, out: Output, total: int, files: F
         )
 
 
-def _estimate(todo: Todo, engine: Engine, out: Output, total: int, files: Files) -> Cost:
+def _estimate(todo: Todo, answer: Answer, out: Output, total: int, files: Files, gpus: int) -> Cost:
     """Label a sample of about four batches, and tell what the rest costs."""
-    from emollm.batch import portion, run_rows
+    from emollm.batch import portion
     from emollm.batch.estimate import SAMPLE_BATCHES, estimate
 
     every = max(1, (total - len(out.done)) // (SAMPLE_BATCHES * files.batch_size))
     sample = replace(todo, rows=lambda: portion(todo.rows(), 1, every, salt=b"sample"))
-    return estimate(run_rows(sample, engine, out, files.workers), out, total, files.batch_size, _gpus(engine))
+    return estimate(answer(sample, out), out, total, files.batch_size, gpus)
 
 
 def _gpus(engine: Engine) -> int:

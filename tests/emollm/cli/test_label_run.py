@@ -1,6 +1,7 @@
 """`emollm label -o` on many clips, with an engine that needs no model."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,10 @@ def test_long_recordings_are_cut_into_windows_and_broken_ones_stay(
         (["r.jsonl", "-o", "o.jsonl", "--shard", "3/2"], "--shard"),
         (["r.jsonl", "-o", "o.jsonl", "--shard", "0/2"], "--shard"),
         (["r.jsonl", "-o", "o.csv"], ".parquet"),
+        (["r.jsonl", "--executor", "ray"], "add -o"),
+        (["r.jsonl", "-o", "o.jsonl", "--actors", "2"], "add --executor ray"),
+        (["r.jsonl", "-o", "o.jsonl", "--executor", "ray", "--estimate"], "leave --executor ray out"),
+        (["r.jsonl", "-o", "o.jsonl", "--executor", "ray"], "pip install 'emollm[ray]'"),
         (["local:///nowhere/a.mp4"], "add -o"),
         (["nowhere://a.mp4", "-o", "o.jsonl"], "cannot be reached"),
         (["other.parquet", "-o", "o.jsonl"], "the columns are score"),
@@ -156,6 +161,7 @@ def test_wrong_calls_are_refused_before_a_model_is_opened(
         raise AssertionError("a model was opened")
 
     monkeypatch.setattr("emollm.api.open_engine", refuse)
+    monkeypatch.setitem(sys.modules, "ray", None)  # as where it is not installed
     pq.write_table(pa.table({"score": [1.0]}), "other.parquet")
     Path("text.parquet").write_text("no parquet")
     Path("bound").mkdir()
