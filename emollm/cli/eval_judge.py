@@ -23,9 +23,7 @@ def judge(
     model: Annotated[str, typer.Option("--model", help="Who rates: as for emollm eval run.")],
     engine: options.Engine = options.EngineName.HF,
     base_url: options.BaseUrl = None,
-    embeddings: Annotated[
-        str | None, typer.Option("--embeddings", help="Sentence encoder as a second matcher: folder or hub name.")
-    ] = None,
+    embeddings: options.Embeddings = "",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Answers rated at once.")] = 8,
     draws: Annotated[int, typer.Option("--draws", min=1, help="Bootstrap draws.")] = 1000,
 ) -> None:
@@ -53,16 +51,16 @@ def judge(
     raise typer.Exit(int(failed > 0))
 
 
-def _matchers(embeddings: str | None) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+def _matchers(embeddings: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """Return the matchers, and what is known of them."""
-    from emollm.evaluation.matching import Encoder, alike
+    from emollm.evaluation.matching import alike, encoder
 
     matchers: dict[str, Any] = {"words and emotions": alike}
-    if embeddings is None:
+    if not embeddings:
         return matchers, {}
-    encoder = Encoder(embeddings)
-    name = f"embeddings {Path(embeddings).name}"
-    return matchers | {name: encoder}, {name: {"weights_sha256": encoder.weights_sha256}}
+    by = encoder(embeddings)
+    name = f"embeddings {by.name}"
+    return matchers | {name: by}, {name: {"weights_sha256": by.facts["weights_sha256"]}}
 
 
 def _say(line: str) -> None:

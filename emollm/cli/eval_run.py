@@ -104,6 +104,7 @@ def run(
     extract: Extracted = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many clips a part.")] = None,
     wheels: Annotated[str | None, typer.Option("--wheels", help="Other wheels than the benchmark's.")] = None,
+    embeddings: options.Embeddings = "",
     allow_missing: AllowMissing = False,
     train: Train = None,
     allow_leaks: Annotated[bool, typer.Option("--allow-leaks", help="Score and count clips that leak.")] = False,
@@ -133,6 +134,7 @@ def run(
         reproduce_paper=reproduce_paper,
         draws=draws,
         extract="" if extract is None else extract.value,
+        embeddings=embeddings,
     )
     notes = _leaks(benchmark, call, [*(train or ()), *_trained_on(Path(model))], allow_leaks)
     if predictions is not None:
@@ -146,8 +148,7 @@ def run(
     _tell(results)
     typer.echo(f"{folder / 'results.json'}", err=True)
     write_beside(results, folder, report)
-    failed = sum(one["counts"]["error"] for one in results["runs"])
-    raise typer.Exit(int(failed > 0))
+    raise typer.Exit(int(any(one["counts"]["error"] for one in results["runs"])))
 
 
 @app.command("ls", epilog=LS_EXAMPLES)

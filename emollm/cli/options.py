@@ -33,6 +33,9 @@ Distribution = Annotated[
     str | None,
     typer.Option("--distribution", help="How the model spreads over labels: samples:16, or choices (with --labels)."),
 ]
+Embeddings = Annotated[
+    str, typer.Option("--embeddings", help="Sentence encoder that compares statements: folder or hub name.")
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of sampling; greedy answers do not depend on it.")]
 Temperature = Annotated[float, typer.Option("--temperature", min=0.0, help="0 is greedy.")]
 Labels = Annotated[str | None, typer.Option("--labels", help="Closed set of labels, such as calm,worried,angry.")]

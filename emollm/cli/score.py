@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from emollm.cli import options
+
 EXAMPLES = """Examples:
 
   emollm score labels.jsonl gold.jsonl --metric fs,classes
@@ -45,6 +47,7 @@ def score(
     groups: Annotated[
         Path | None, typer.Option("--groups", help="For mer2024: JSON, clip -> lists of labels that mean the same.")
     ] = None,
+    embeddings: options.Embeddings = "",
     cluster: Annotated[
         Cluster | None,
         typer.Option("--cluster", help="What the bootstrap draws; default: speakers if all are known, else clips."),
@@ -70,7 +73,8 @@ def score(
     from emollm.evaluation.score import score as report_of
     from emollm.report.scores import score_text
 
-    chosen = choose(_names(metric), _names(wheels or ""), None if groups is None else read_groups(groups))
+    grouped = None if groups is None else read_groups(groups)
+    chosen = choose(_names(metric), _names(wheels or ""), grouped, embeddings)
     answers = [read_outputs(path) for path in (predictions, compare) if path is not None]
     joined = join(gold, answers, chosen, allow_extra=allow_extra, allow_empty_gold=allow_empty_gold)
     report = report_of(joined, chosen, cluster=None if cluster is None else cluster.value, draws=draws, seed=seed)

@@ -10,7 +10,8 @@ from typing import Any
 
 from emollm.errors import EmoError
 from emollm.evaluation.asking import Ask
-from emollm.evaluation.benchmarks import Benchmark, load_benchmark
+from emollm.evaluation.benchmarks import Benchmark, Part, load_benchmark
+from emollm.evaluation.choose import Chosen
 from emollm.evaluation.part_scores import chosen_of, score_answers
 from emollm.evaluation.prose import LEXICON, read_prose
 from emollm.evaluation.questions import requests_of
@@ -66,7 +67,7 @@ def verify(results: Results, ask: Ask, n: int, seed: int = 0) -> Iterator[dict[s
             continue
         part, records = benchmark.spec.parts[run["part"]], records_of(results, run)
         before = predictions_of(results, run)
-        chosen = chosen_of(benchmark, part, results["call"]["wheels"])
+        chosen = _chosen(benchmark, part, results)
         again = score_answers(part, chosen[:1], records, before, draws=1, tables=False)["value"]
         rows = random.Random(seed).sample(range(len(records)), min(n, len(records)))  # noqa: S311 - which clips, no secret
         requests = requests_of(
@@ -179,8 +180,11 @@ def _compared(
     if ours["ids"] != theirs["ids"]:
         what = f"part {ours['part']} was asked about other clips ({ours['clips']} and {theirs['clips']})"
         raise EmoError(what, second["folder"], "run both on the same records, with the same --limit")
+    if ours["primary"] != theirs["primary"]:
+        what = f"part {ours['part']} was scored by other metrics ({ours['primary']} and {theirs['primary']})"
+        raise EmoError(what, second["folder"], "run both with the same --wheels and --embeddings")
     part, records = benchmark.spec.parts[ours["part"]], records_of(first, ours)
-    chosen = chosen_of(benchmark, part, first["call"]["wheels"])[0]
+    chosen = _chosen(benchmark, part, first)[0]
     gold = [chosen.metric.gold(record) for record in records]
     one, two = (
         chosen.metric.prepare(gold, [chosen.metric.answer(a, r) for a, r in zip(answers, records, strict=True)])
@@ -194,6 +198,12 @@ def _compared(
     found = paired(one.statistics, two.statistics, clusters, draws)[chosen.metric.ranks]
     difference = found.difference
     return {**row, "difference": difference.value, "low": difference.low, "high": difference.high, "p": found.p}
+
+
+def _chosen(benchmark: Benchmark, part: Part, results: Results) -> list[Chosen]:
+    """Return the metrics that a part was scored by."""
+    call = results["call"]
+    return chosen_of(benchmark, part, call["wheels"], call.get("embeddings", ""))
 
 
 def _key(run: Mapping[str, Any]) -> Key:

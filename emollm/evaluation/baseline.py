@@ -22,7 +22,7 @@ from emollm.engines import Request
 from emollm.errors import ConfigError
 from emollm.evaluation.asking import FOLDER
 from emollm.evaluation.families import clean
-from emollm.evaluation.probe import TowerStates, ridge_classes
+from emollm.evaluation.probe import ridge_classes
 from emollm.gold import gold_labels
 from emollm.jsonl import write_rows
 from emollm.records import PredictedLabel, Prediction, Provenance, Record
@@ -100,8 +100,8 @@ def constant(train: Sequence[Record], requests: Sequence[Request]) -> Answers:
     return [tuple(word for word, _ in often.most_common(count))] * len(requests)
 
 
-def probed(states: TowerStates) -> Answerer:
-    """Return what answers by a linear probe on a tower's states; a clip that has none gets no answer."""
+def probed(states: Callable[[Record], np.ndarray | None]) -> Answerer:
+    """Return what answers by a linear probe on the state of each clip, (width,); a clip that has none gets no answer."""
     known: dict[str, np.ndarray | None] = {}
 
     def state(record: Record) -> np.ndarray | None:
@@ -112,7 +112,7 @@ def probed(states: TowerStates) -> Answerer:
     def answer(train: Sequence[Record], requests: Sequence[Request]) -> Answers:
         space = requests[0].task.label_space
         if space is None:
-            raise ConfigError("a probe needs a closed set of labels", requests[0].task.question, "take --by constant")
+            raise ConfigError("a probe needs a closed set of labels", requests[0].task.question, "leave out --tower")
         place = {clean(label): i for i, label in enumerate(space)}
         classed = [(one, place[word]) for one in train if (word := clean((gold_labels(one) or ("",))[0])) in place]
         seen = [(one, number, vector) for one, number in classed if (vector := state(one)) is not None]

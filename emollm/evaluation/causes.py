@@ -3,7 +3,7 @@
 Each utterance is asked once: the answer's labels are its emotion and the numbers of the turns (`joy`, `turn 2`). A pair is (utterance,
 cause, emotion); all three must be right. The main number is the mean of each emotion's F1 weighted by its gold pairs, over six emotions
 (https://aclanthology.org/2024.semeval-1.277); neutral has no pairs. A cause that is said later cannot be named, as no future turn is shown:
-such pairs are counted, and missed. Does not: spans of words (subtask 1).
+such pairs are counted, and missed. Their words (subtask 1) are scored by cause_spans.py.
 """
 
 from __future__ import annotations
@@ -42,13 +42,18 @@ def _gold(record: Record) -> frozenset[Pair] | None:
     return frozenset((record.id, one, emotion) for one in by if emotion != NEUTRAL)
 
 
-def _named(prediction: Prediction, record: Record) -> frozenset[Pair]:
-    """Return the pairs that an answer names: its first label that is no turn, with each of its turns."""
+def told_causes(prediction: Prediction, record: Record) -> tuple[str, list[str]]:
+    """Return what an answer says: its first label that is no turn, neutral without one, and the ids of its turns, in order."""
     words, turns = [clean(label.text) for label in prediction.labels], _turns(record)
     emotion = next((word for word in words if not _TURN.fullmatch(word)), NEUTRAL)
     numbers = {int(found[1]) for word in words if (found := _TURN.fullmatch(word))}
-    by = {turns[number - 1] for number in numbers if 1 <= number <= len(turns)}
-    return frozenset((record.id, one, emotion) for one in by if one is not None and emotion != NEUTRAL)
+    return emotion, [turn for number, turn in enumerate(turns, 1) if number in numbers and turn is not None]
+
+
+def _named(prediction: Prediction, record: Record) -> frozenset[Pair]:
+    """Return the pairs that an answer names: its emotion with each of its turns."""
+    emotion, by = told_causes(prediction, record)
+    return frozenset((record.id, one, emotion) for one in by if emotion != NEUTRAL)
 
 
 def _pairs(gold: Sequence[Set[Pair]], answers: Sequence[Set[Pair]]) -> Prepared:

@@ -9,30 +9,34 @@ from dataclasses import dataclass
 from emollm.emotions.maps import OWN, Maps, load_maps
 from emollm.errors import ConfigError
 from emollm.evaluation import open_labels, questions
+from emollm.evaluation.cause_spans import CAUSE_SPANS
 from emollm.evaluation.causes import CAUSES
 from emollm.evaluation.descriptions import DESCRIPTION
 from emollm.evaluation.families import METRICS as FAMILIES
 from emollm.evaluation.families import Metric
-from emollm.evaluation.statements import SOFT_CUES, TRIGGERS
+from emollm.evaluation.matching import encoder
+from emollm.evaluation.statements import soft_metrics
 from emollm.metrics.wheel import METRICS as OVER_WHEELS
 
+SOFT = soft_metrics()
 METRICS = {
     **FAMILIES,
     **questions.METRICS,
     "causes": CAUSES,
-    "soft-cues": SOFT_CUES,
-    "triggers": TRIGGERS,
+    "cause-spans": CAUSE_SPANS,
     "description": DESCRIPTION,
+    **SOFT,
 }
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A metric by the name that its row gets, with the maps it is over if there are any."""
+    """A metric by the name that its row gets, with the maps it is over, or the encoder it matches by, if there is one."""
 
     name: str
     metric: Metric
     maps: Maps | None = None
+    encoder: Mapping[str, str] | None = None
 
 
 def known_metrics() -> dict[str, str]:
@@ -41,7 +45,10 @@ def known_metrics() -> dict[str, str]:
 
 
 def choose(
-    names: Sequence[str], wheels: Sequence[str] = (), groups: Mapping[str, Sequence[Sequence[str]]] | None = None
+    names: Sequence[str],
+    wheels: Sequence[str] = (),
+    groups: Mapping[str, Sequence[Sequence[str]]] | None = None,
+    embeddings: str = "",
 ) -> list[Chosen]:
     """Return metrics by their names; a metric over wheels once for each of the wheels.
 
@@ -49,6 +56,7 @@ def choose(
         names: Names of `known_metrics`.
         wheels: Versions of maps; none: those the metric asks for, else our own.
         groups: Clip -> lists of labels that mean the same, for `mer2024`.
+        embeddings: Sentence encoder, for metrics that match statements (`SOFT`); empty: words and emotions.
 
     Raises:
         ConfigError: A name is unknown, or `mer2024` has no groups.
@@ -58,7 +66,10 @@ def choose(
     if not names:
         raise ConfigError("no metric", "--metric", f"known are {', '.join(known_metrics())}")
     for name in dict.fromkeys(names):
-        if name in METRICS:
+        if embeddings and name in SOFT:
+            by = encoder(embeddings)
+            chosen.append(Chosen(f"{name} [{by.name}]", soft_metrics(by, by.name)[name], encoder=by.facts))
+        elif name in METRICS:
             chosen.append(Chosen(name, METRICS[name]))
         elif name == "mer2024":
             if groups is None:

@@ -27,7 +27,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
 _ARTICLES = frozenset({"a", "an", "the"})
 
 
-def _told(record: Record) -> str | None:
+def told(record: Record) -> str | None:
     """Return the description: the English one if there are several."""
     texts = sorted(record.targets.description, key=lambda one: one.lang != "en")
     return texts[0].text if texts else None
@@ -63,7 +63,7 @@ DESCRIPTION = Metric(
     "description: emotions named, by concept; words in common (no language model)",
     "emotion_f",
     "targets.description",
-    _told,
+    told,
     _written,
     _scores,
 )

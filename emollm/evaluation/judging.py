@@ -7,6 +7,9 @@ the clip; a number is read of its reply. Its mean never becomes the number of a 
 model, the hash of what it was asked, and how far it agrees with the matcher on the same clips (Krippendorff's alpha for numbers, Pearson's
 r). Published scores by other judges or prompts are other numbers.
 
+Where a rubric reads `statements`, the judge rates nothing: it splits truth and answer into statements, and matchers compare these
+(splitting.py).
+
 A clip without an answer gets the lowest score and is not sent. Replies in which nothing can be read are counted and have no score.
 """
 
@@ -31,6 +34,7 @@ from emollm.evaluation.prose import labels_in
 from emollm.evaluation.questions import asked, right_choice
 from emollm.evaluation.results import FILE, predictions_of, records_of
 from emollm.evaluation.score import clusters_of, plain, save
+from emollm.evaluation.splitting import compare_lists, split_texts
 from emollm.gold import gold_labels
 from emollm.metrics.agreement import krippendorff_alpha
 from emollm.metrics.bootstrap import intervals
@@ -38,7 +42,7 @@ from emollm.metrics.explanation import statement_scores
 from emollm.prompts import Task
 from emollm.records import Media, Prediction, Record, Turn
 
-SAMPLING = Sampling(max_new_tokens=512, constrained=False)
+SAMPLING = Sampling(max_new_tokens=512)
 _THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _SHARE = re.compile(r"(\d+)\s*/\s*(\d+)")
@@ -122,38 +126,61 @@ def _rated(
     rows = [row for row, pair in enumerate(pairs) if any(pair.truth.values())]
     sent = [row for row in rows if pairs[row].answer]
     stem = f"{Path(run['predictions']).stem}.{name}-{rubric.sha256[:8]}.by-{_slug(str(judge.identity['model']))}"
-    replies = judge.ask(stem, [_request(pairs[row], rubric, results["call"]["seeds"][0]) for row in sent])
-    low, high = (0.0, 1.0) if rubric.reads == "share" else rubric.scale
-    read = dict.fromkeys(rows, low)
-    read |= {row: _score(reply, rubric) for row, reply in zip(sent, replies, strict=True)}
-    scored = [row for row in rows if not np.isnan(read[row])]
-    errors = sum(reply.status == "error" for reply in replies)
+    clusters = clusters_of([pair.record for pair in pairs], part.cluster)[1]
     told = {
         "judge": judge.identity["model"],
         "model": dict(judge.identity),
         "asks": rubric.asks,
         "prompt_sha256": rubric.sha256,
-        "scale": [low, high],
+        "scale": [0.0, 1.0] if rubric.reads != "number" else list(rubric.scale),
         "replies": f"{FOLDER}/{stem}.jsonl",
-        "n": len(scored),
         "no_truth": len(records) - len(rows),
         "no_answer": len(rows) - len(sent),
-        "errors": errors,
-        "unreadable": len(rows) - len(scored) - errors,
     }
+    if rubric.reads == "statements":
+        return {**told, **_split(pairs, rows, sent, rubric, judge, stem, clusters, draws)}
+    replies = judge.ask(stem, [_request(pairs[row], rubric, results["call"]["seeds"][0]) for row in sent])
+    low, high = told["scale"]
+    read = dict.fromkeys(rows, low)
+    read |= {row: _score(reply, rubric) for row, reply in zip(sent, replies, strict=True)}
+    scored = [row for row in rows if not np.isnan(read[row])]
+    errors = sum(reply.status == "error" for reply in replies)
+    told |= {"n": len(scored), "errors": errors, "unreadable": len(rows) - len(scored) - errors}
     if not scored:
         return {**told, "value": None, "low": None, "high": None, "beside": {}}
     values = {"judge": np.array([read[row] for row in scored], np.float64)}
     for matcher, similarity in judge.matchers.items():
         values[matcher] = np.array([_matched(pairs[row], rubric, similarity) for row in scored], np.float64)
-    clusters = clusters_of([records[row] for row in scored], part.cluster)[1]
-    bounds = _means(values, clusters, draws)
+    bounds = _means(values, [clusters[row] for row in scored], draws)
     scaled = (values["judge"] - low) / (high - low)
     beside = {
         matcher: {**bounds[matcher], **_agreement(scaled, values[matcher]), **judge.facts.get(matcher, {})}
         for matcher in judge.matchers
     }
     return {**told, **bounds["judge"], "beside": beside}
+
+
+def _split(
+    pairs: Sequence[_Pair],
+    rows: Sequence[int],
+    sent: Sequence[int],
+    rubric: Judged,
+    judge: Judge,
+    stem: str,
+    clusters: Sequence[Hashable],
+    draws: int,
+) -> dict[str, Any]:
+    """Return what statements tell into which the judge splits truth and answer."""
+    ids = {row: pairs[row].record.id for row in rows}
+    truths = {ids[row]: "\n".join(text for told in pairs[row].truth.values() for text in told) for row in rows}
+    answers = {ids[row]: "\n".join(pairs[row].answer) for row in sent}
+    true = split_texts(judge.ask, f"{stem}.truth", rubric.question, truths)
+    named = split_texts(judge.ask, stem, rubric.question, answers)
+    of = {ids[row]: clusters[row] for row in rows}
+    found = compare_lists(true, named, of, judge.matchers, draws)
+    for matcher, facts in judge.facts.items():
+        found["beside"].get(matcher, {}).update(facts)
+    return found
 
 
 def _means(
@@ -202,6 +229,8 @@ def _truth(record: Record, name: str) -> list[str]:
     if name == "labels":
         own = [right_choice(targets.qa[0])] if targets.qa and targets.qa[0].choices else []
         return list(gold_labels(record) or own)
+    if name == "answer":
+        return [targets.qa[0].answer] if targets.qa else []
     if name == "triggers":
         return [cause.text for cause in targets.cause or () if cause.text]
     if name == "cues":

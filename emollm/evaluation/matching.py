@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import cache, cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,18 +73,18 @@ class Encoder:
             raise ConfigError(f"no sentence encoder ({error})", f"--embeddings {name}", fix) from None
         self._tokenizer: Any = tokenizer
         self._model: Any = model.eval()
-        self.name = name
+        self.name = Path(name).name
         self._known: dict[str, np.ndarray] = {}
 
-    @property
-    def weights_sha256(self) -> str:
-        """Hash of the weights as they were read."""
+    @cached_property
+    def facts(self) -> dict[str, str]:
+        """Its name, and the hash of its weights as they were read."""
         import hashlib
 
         digest = hashlib.sha256()
         for key, value in sorted(self._model.state_dict().items()):
             digest.update(key.encode() + value.detach().float().numpy().tobytes())
-        return digest.hexdigest()
+        return {"name": self.name, "weights_sha256": digest.hexdigest()}
 
     def __call__(self, true: Sequence[str], named: Sequence[str]) -> np.ndarray:
         """Return the cosine of each two statements, at least 0, (true, named)."""
@@ -107,6 +108,10 @@ class Encoder:
             unit = torch.nn.functional.normalize(means, dim=1).numpy().astype(np.float64)
             self._known.update(zip(some, unit, strict=True))
         return np.stack([self._known[text] for text in texts])
+
+
+encoder = cache(Encoder)
+"""Opens an encoder once."""
 
 
 def _features(text: str) -> frozenset[str]:

@@ -21,14 +21,14 @@ from emollm.records import PredictedLabel, Prediction, Record
 LEVEL = 0.95
 
 
-def chosen_of(benchmark: Benchmark, part: Part, wheels: Sequence[str]) -> list[Chosen]:
+def chosen_of(benchmark: Benchmark, part: Part, wheels: Sequence[str], embeddings: str = "") -> list[Chosen]:
     """Return the metrics of a part, those of the leaf's own file included."""
     found: list[Chosen] = []
     for name in part.metrics:
         if ":" in name:
             found.append(Chosen(name.rpartition(":")[2].lower(), benchmark.named(name)))
         else:
-            found += choose([name], wheels or part.wheels)
+            found += choose([name], wheels or part.wheels, embeddings=embeddings)
     if part.ranks is not None:
         found[0] = replace(found[0], metric=replace(found[0].metric, ranks=part.ranks))
     return [replace(one, metric=mean_over_folds(one.metric)) for one in found] if part.folds else found

@@ -11,14 +11,16 @@ stands beside language models. Does not: train the tower, or look at words.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from emollm.errors import ConfigError, MediaError
-from emollm.media import decode
-from emollm.records import Record
+from emollm.media import decode, part_of
+from emollm.records import MediaRef, Record
 
 STRENGTHS = tuple(10.0**power for power in range(-1, 6))
 FOLDS = 5
@@ -55,7 +57,7 @@ class TowerStates:
         self._tower.eval()
         self.name, self.modality = f"{tower}={checkpoint}", "a" if self._extractor is not None else "v"
 
-    @property
+    @cached_property
     def weights_sha256(self) -> str:
         """Hash of the weights as they were read."""
         digest = hashlib.sha256()
@@ -63,12 +65,26 @@ class TowerStates:
             digest.update(key.encode() + value.numpy().tobytes())
         return digest.hexdigest()
 
+    @property
+    def made_by(self) -> dict[str, Any]:
+        """What a state follows from besides the clip."""
+        from emollm.models.processor import CLIP_MEAN, CLIP_STD
+
+        look: Any = [FRAMES, MAX_SIDE_PX, CLIP_MEAN, CLIP_STD]
+        hear: Any = self._extractor and [WINDOW_S, json.loads(self._extractor.to_json_string())]
+        config = json.loads(self._tower.backbone.config.to_json_string())
+        return {"tower": type(self._tower).__name__, "weights_sha256": self.weights_sha256, "config": config,
+                "prepared": hear or look}  # fmt: skip
+
+    def file_of(self, record: Record) -> MediaRef | None:
+        """Return the file that the tower hears or sees, as far as the record names one."""
+        return (record.media.audio if self.modality == "a" else None) or record.media.video
+
     def __call__(self, record: Record) -> np.ndarray | None:
         """Return the mean state (width,); None for a clip without this modality, or one that cannot be decoded."""
         import torch
 
-        hear = self._extractor is not None
-        ref = (record.media.audio if hear else None) or record.media.video
+        hear, ref = self._extractor is not None, self.file_of(record)
         if ref is None:
             return None
         try:
@@ -76,10 +92,9 @@ class TowerStates:
                 ref.path,
                 frames=FRAMES,
                 max_side_px=MAX_SIDE_PX,
-                start_s=ref.start_s,
-                end_s=ref.end_s,
                 want_audio=hear,
                 want_video=not hear,
+                **part_of(ref),
             )
         except MediaError:
             return None

@@ -69,8 +69,8 @@ def records_of(results: Mapping[str, Any], run: Mapping[str, Any]) -> list[Recor
     return [pool[id_] for id_ in run["ids"]]
 
 
-def summary(runs: Sequence[Mapping[str, Any]], parts: Sequence[str], mean: bool) -> list[dict[str, Any]]:
-    """Return one row for each way of asking: the parts' numbers, and their mean where it means something and all parts are there.
+def summary(runs: Sequence[Mapping[str, Any]], parts: Sequence[str], averaged: Sequence[str]) -> list[dict[str, Any]]:
+    """Return one row for each way of asking: the parts' numbers, and the mean of those that are averaged, where all of these are there.
 
     With several seeds a number is the mean over them with its interval (Student's t); with one, the interval is that of the clips, and
     the mean's follows from those of the parts (independent, normal).
@@ -88,14 +88,15 @@ def summary(runs: Sequence[Mapping[str, Any]], parts: Sequence[str], mean: bool)
         there = {part: values for part, values in numbers.items() if values}
         row: dict[str, Any] = {"given": given, "variant": variant, "answers": answers, "seeds": len(seeds)}
         row["parts"] = {part: fmean(values) for part, values in there.items()}
-        whole = (mean or len(parts) == 1) and all(len(numbers[part]) == len(seeds) for part in parts)
-        row["value"] = fmean(row["parts"].values()) if whole else None
+        over = {part: numbers[part] for part in averaged}
+        whole = bool(over) and all(len(values) == len(seeds) for values in over.values())
+        row["value"] = fmean(row["parts"][part] for part in averaged) if whole else None
         row["low"] = row["high"] = None
         if whole:
-            row["low"], row["high"] = _interval(mine, numbers, row["value"])
-        row["over"] = (
-            f"{'mean of ' if len(parts) > 1 else ''}{len(there)} of {len(parts)} part(s), {len(seeds)} seed(s)"
-        )
+            row["low"], row["high"] = _interval([run for run in mine if run["part"] in over], over, row["value"])
+        told = averaged or parts
+        counted = f"{sum(part in there for part in told)} of {len(told)} part(s), {len(seeds)} seed(s)"
+        row["over"] = f"mean of {counted}" if len(parts) > 1 else counted
         rows.append(row)
     return rows
 

@@ -21,7 +21,7 @@ from emollm.engines import Sampling
 from emollm.errors import ConfigError
 from emollm.evaluation.asking import FOLDER, Ask
 from emollm.evaluation.benchmarks import Benchmark, Part, subsets_of
-from emollm.evaluation.choose import Chosen
+from emollm.evaluation.choose import SOFT, Chosen
 from emollm.evaluation.part_scores import chosen_of, score_answers
 from emollm.evaluation.prose import LEXICON, read_prose
 from emollm.evaluation.questions import in_words, prompt_of, requests_of
@@ -52,6 +52,7 @@ class Call:
         draws: Bootstrap draws.
         extract: `lexicon`: ask for free text, and read labels from it (prose.py); the name of a model that reads them (text_labels.py);
             empty: the model answers labels.
+        embeddings: Sentence encoder by which statements are matched; empty: by words and emotions.
     """
 
     data: tuple[Path, ...]
@@ -66,6 +67,7 @@ class Call:
     reproduce_paper: bool = False
     draws: int = 1000
     extract: str = ""
+    embeddings: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,8 @@ class _Run:
         """Write results.json, whole."""
         self.results["state"] = state
         runs = self.results["runs"]
-        self.results["summary"] = plain(summary(runs, list(self.benchmark.spec.parts), self.benchmark.spec.mean))
+        spec = self.benchmark.spec
+        self.results["summary"] = plain(summary(runs, list(spec.parts), spec.averaged))
         self.results["spread"], self.results["shortcut"] = plain(spreads(runs)), plain(shortcuts(runs))
         save(self.results, self.call.folder / FILE)
 
@@ -207,8 +210,11 @@ def run_benchmark(
     if call.selected_on == "test" and not call.reproduce_paper:
         fix = "choose on dev; --reproduce-paper admits it where a paper did so"
         raise ConfigError("a model chosen on the test set has no test score", "--selected-on test", fix)
-    files = records_files(call.data)
-    chosen = {name: chosen_of(benchmark, part, call.wheels) for name, part in benchmark.spec.parts.items()}
+    files, parts = records_files(call.data), benchmark.spec.parts.items()
+    chosen = {name: chosen_of(benchmark, part, call.wheels, call.embeddings) for name, part in parts}
+    if call.embeddings and not any(one.encoder for each in chosen.values() for one in each):
+        fix = f"leave it out; it is for {', '.join(SOFT)}"
+        raise ConfigError("no metric of the benchmark matches statements", "--embeddings", fix)
     found = select(benchmark, read_pool(files), allow_missing=call.allow_missing, limit=call.limit)
     kept = {name: _judged(name, benchmark.spec.parts[name], chosen[name][0], found[name]) for name in found}
     if not any(_subsets(benchmark.spec.parts[name], call) for name in kept):
@@ -274,6 +280,7 @@ def _told(call: Call, benchmark: Benchmark) -> dict[str, Any]:
         "limit": call.limit,
         "wheels": call.wheels,
         "extract": call.extract or None,
+        "embeddings": call.embeddings,
         "allow_missing": call.allow_missing,
         "selected_on": call.selected_on,
         "reproduce_paper": call.reproduce_paper,

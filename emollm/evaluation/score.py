@@ -115,6 +115,7 @@ def metric_row(
         "about": each.metric.about,
         "ranks": each.metric.ranks,
         "wheels": each.maps and {"version": each.maps.version, "sha256": each.maps.sha256},
+        "encoder": each.encoder,
         "values": values,
         "details": first.details,
     }

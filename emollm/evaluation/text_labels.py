@@ -106,6 +106,7 @@ def extract_labels(
         seeds=tuple(call["seeds"]),
         variants=tuple(call["variants"]),
         wheels=tuple(call["wheels"]),
+        embeddings=call.get("embeddings", ""),
         limit=call["limit"],
         allow_missing=call["allow_missing"],
         selected_on=call["selected_on"],

@@ -40,7 +40,7 @@ def results_text(results: Mapping[str, Any]) -> str:
     return "\n\n".join(plain_lines(part) for part in parts)
 
 
-HEAD = ("part", "given", "variant", "score", "value", "95 %", "n", "constant")
+HEAD = ("part", "given", "variant", "answers", "score", "value", "95 %", "n", "constant")
 
 
 def columns(rows: Sequence[Cells]) -> str:
@@ -64,11 +64,20 @@ def run_cells(runs: Sequence[Mapping[str, Any]]) -> Iterator[Cells]:
     """Yield one row a run, in the order of `HEAD`."""
     for run in runs:
         way = run["variant"] + (f" s{run['seed']}" if run["seed"] else "")
-        way += "" if run["answers"] == "native" else f" ({run['answers']})"
         first = run["scores"][0]
         score = f"{first['metric']} {first['ranks']}"
         constant = number(first["details"].get("constant_value"))
-        yield run["part"], run["given"], way, score, number(run["value"]), interval(run), _n(run), constant
+        yield (
+            run["part"],
+            run["given"],
+            way,
+            run["answers"],
+            score,
+            number(run["value"]),
+            interval(run),
+            _n(run),
+            constant,
+        )
 
 
 def _n(run: Mapping[str, Any]) -> str:

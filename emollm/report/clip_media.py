@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from base64 import b64encode
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from emollm.records import MediaRef, Record
 
 SIDE_PX, PARTS = 160, 200
 VOICE_EVERY = 4  # frames of the pitch
+VOICE_LEAST = 10  # frames: what is shorter is noise that was taken for a voice
+JUMP = 0.1  # natural logarithm, from frame to frame: more is another voice, or an error
+QUIET = 0.05  # of the loudest 40 ms (-26 dB): below, a pitch is not shown
 BLUR = 12
 """Side of the picture through the radius of the blur: features of a face that fills the picture are gone."""
 
@@ -64,7 +68,7 @@ def look_into(record: Record, frames: int, showing: Showing) -> ClipMedia:
         showing: Whether faces are shown as they are.
     """
     try:
-        from emollm.media import decode
+        from emollm.media import decode, part_of
     except ImportError:
         return ClipMedia((), (), (), 0.0, ("pictures and sound need decoders: pip install 'emollm[media]'",), False)
     media, problems, length_s = record.media, list[str](), 0.0
@@ -82,10 +86,9 @@ def look_into(record: Record, frames: int, showing: Showing) -> ClipMedia:
                 ref.path,
                 max(frames, 1),
                 SIDE_PX,
-                ref.start_s,
-                ref.end_s,
                 want_audio=kind == "audio" or media.audio is None,
                 want_video=kind == "video" and frames > 0,
+                **part_of(ref),
             )
         except MediaError as error:
             problems.append(f"{kind}: {error.what} ({error.code})")
@@ -118,7 +121,20 @@ def _peaks(sound: NDArray[np.float32]) -> tuple[float, ...]:
 
 
 def _voice(sound: NDArray[np.float32], rate_hz: int) -> tuple[tuple[float, float], ...]:
+    """Return times and frequencies of the voice: nothing where the sound is quiet, and none of the stray frames that noise gives."""
     from emollm.media.pitch import HOP_S, track_f0
 
-    f0_hz = track_f0(sound, rate_hz)[::VOICE_EVERY].tolist()
-    return tuple((at * VOICE_EVERY * HOP_S, hz) for at, hz in enumerate(f0_hz) if hz > 0)
+    f0_hz = track_f0(sound, rate_hz)
+    loud = _loudness(sound, np.arange(len(f0_hz)) * HOP_S * rate_hz, 0.02 * rate_hz)
+    voiced = (f0_hz > 0) & (loud >= QUIET * loud.max(initial=0.0))
+    jumps = np.abs(np.diff(np.log(np.where(voiced, f0_hz, 1.0)))) > JUMP  # to or from no voice, too: no voice has 1 Hz
+    runs = np.split(np.arange(len(f0_hz)), np.flatnonzero(jumps) + 1)
+    kept = [run for run in runs if len(run) >= VOICE_LEAST and voiced[run[0]]]
+    return tuple((at * HOP_S, float(f0_hz[at])) for run in kept for at in run[::VOICE_EVERY].tolist())
+
+
+def _loudness(sound: NDArray[np.float32], middles: NDArray[Any], half: float) -> NDArray[np.float64]:
+    """Return the root mean square of the sound around each sample of `middles`, `half` samples to each side, (middles,)."""
+    total = np.concatenate([[0.0], np.cumsum(np.square(sound, dtype=np.float64))])
+    starts, ends = (np.clip(middles + side * half, 0, len(sound)).astype(np.int64) for side in (-1, 1))
+    return np.sqrt((total[ends] - total[starts]) / np.maximum(ends - starts, 1))

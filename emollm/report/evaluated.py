@@ -12,6 +12,7 @@ from emollm.report.clips import Answered, card, pick
 from emollm.report.figures import Bound, Figure, Matrix, Spread, Table, between
 from emollm.report.page import Report, Section
 from emollm.report.scores import details_text
+from emollm.report.timelines import timeline_sections
 
 PLAIN = "plain"
 Results = Mapping[str, Any]
@@ -64,11 +65,11 @@ def main_runs(results: Results) -> list[Run]:
 
 
 def clip_sections(clips: Sequence[Answered], most: int, showing: Showing) -> list[Section]:
-    """Return the failure gallery and a sample of the other clips."""
+    """Return timelines of recordings, the failure gallery, and a sample of the other clips."""
     failed, others = pick(clips, most)
     bad = [card(clip, f"f{at}", showing) for at, clip in enumerate(failed)]
     good = [card(clip, f"c{at}", showing) for at, clip in enumerate(others)]
-    sections = []
+    sections = [*timeline_sections(clips)]
     if bad:
         about = "Errors first, then unreadable answers, then wrong ones, the surest first."
         sections.append(Section("Failures", about, cards=bad))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Protocol
 
 from markupsafe import Markup
@@ -47,7 +48,7 @@ class Figure(Protocol):
 
 @dataclass(frozen=True)
 class Line:
-    """A named line of a chart through points (x, y); points that are no numbers are left out."""
+    """A named line of a chart through points (x, y); it is broken where one is no number."""
 
     name: str
     points: Points
@@ -113,12 +114,13 @@ class Chart:
             (x1, y1), (x2, y2) = place(low_x, low_x), place(high_x, high_x)
             parts.append(tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_="equal"))
         for at, line in enumerate(self.lines):
-            drawn = [place(*point) for point in thin(finite(line.points))]
-            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in drawn)
-            if not line.dots:
-                parts.append(tag("polyline", points=path, class_=f"line line{at}"))
-            if line.dots or len(drawn) < 13:
-                parts += [tag("circle", cx=x, cy=y, r=3, class_=f"dot line{at}") for x, y in drawn]
+            for piece in pieces(line.points):
+                drawn = [place(*point) for point in thin(piece)]
+                path = " ".join(f"{x:.1f},{y:.1f}" for x, y in drawn)
+                if not line.dots:
+                    parts.append(tag("polyline", points=path, class_=f"line line{at}"))
+                if line.dots or len(drawn) < 13:
+                    parts += [tag("circle", cx=x, cy=y, r=3, class_=f"dot line{at}") for x, y in drawn]
         return drawing(self.title, self.about, self.height, parts)
 
 
@@ -257,6 +259,13 @@ def between(low: float | None, high: float | None) -> str:
 def finite(points: Points) -> list[tuple[float, float]]:
     """Return the points that are numbers."""
     return [point for point in points if all(map(math.isfinite, point))]
+
+
+def pieces(points: Points) -> Iterator[list[tuple[float, float]]]:
+    """Yield the runs of points that are numbers: a line is broken where one is none."""
+    for known, run in groupby(points, key=lambda point: all(map(math.isfinite, point))):
+        if known:
+            yield list(run)
 
 
 def thin(points: Points) -> list[tuple[float, float]]:

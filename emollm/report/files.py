@@ -10,12 +10,14 @@ from typing import Any
 from emollm.errors import ConfigError
 from emollm.paths import whole_file
 from emollm.report.benchmarks import table_text
-from emollm.report.figures import Chart, Figure, Matrix, Spread, Table, finite, thin
+from emollm.report.figures import Chart, Figure, Matrix, Spread, Table, pieces, thin
 from emollm.report.page import Report
 from emollm.report.wheel import Wheel, cells, count, sectors
 
 SUFFIXES = {"markdown": ".md", "latex": ".tex", "csv": ".csv"}
 DPI = 160
+MOST_MARKED = 60
+_GAP = (float("nan"), float("nan"))
 _HUES = ("#e3b505", "#7cb342", "#2e8b57", "#29a3b1", "#3d6fc4", "#8e5bb5", "#cf3e36", "#e67e22")
 
 
@@ -73,7 +75,9 @@ def draw(item: Figure, figure: Any) -> None:
 def _chart(item: Chart, figure: Any) -> None:
     axes = figure.add_subplot(xlabel=item.x, ylabel=item.y, title=item.title)
     for line in item.lines:
-        axes.plot(*zip(*thin(finite(line.points)), strict=True), "o" if line.dots else "-", label=line.name)
+        drawn = [point for piece in pieces(line.points) for point in (*thin(piece), _GAP)]
+        style = "o" if line.dots else ".-" if len(drawn) <= MOST_MARKED else "-"
+        axes.plot([x for x, _ in drawn], [y for _, y in drawn], style, label=line.name)
     if item.diagonal:
         axes.plot([0, 1], [0, 1], "k:", linewidth=1)
     if item.unit_square:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emollm.errors import MediaError
-from emollm.media import Clip, decode
+from emollm.media import Clip, decode, part_of
 from emollm.prompts import TASKS, render
 from emollm.records import MediaRef, Record
 from emollm.report.scores import plain_lines
@@ -139,7 +139,7 @@ def _parts(look: Look) -> Iterator[str]:
 
 
 def _decode(ref: MediaRef, *, want_audio: bool = True, want_video: bool = True) -> Clip:
-    return decode(ref.path, FRAMES, SIDE_PX, ref.start_s, ref.end_s, want_audio=want_audio, want_video=want_video)
+    return decode(ref.path, FRAMES, SIDE_PX, want_audio=want_audio, want_video=want_video, **part_of(ref))
 
 
 def _peaks(sound: NDArray[np.float32]) -> NDArray[np.float32]:

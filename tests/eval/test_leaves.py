@@ -113,3 +113,56 @@ def test_a_single_picture_is_shown_as_a_clip(tmp_path: Path) -> None:
         seen = gather(request, MediaSettings(4, 64, 1.0, 16000))
         assert seen.frames is not None and seen.frames.shape[1:] == (48, 64, 3) and not seen.is_empty
         assert abs(seen.frames.mean((0, 1, 2)) - (200, 30, 30)).max() < 8
+
+
+def test_emobench_m_reads_emotion_and_intent_and_leaves_reasons_out_of_the_mean(tmp_path: Path) -> None:
+    def asked(subset: str, number: int, answer: str) -> dict[str, Any]:
+        return {"id": f"{subset}{number}", "subset": subset, "targets": {"qa": [{"question": "?", "answer": answer}]}}
+
+    reason = "The audience laughed because he fell off the chair."
+    rows = [asked("MC-EIU", n, "{'emotion label': 'sad', 'intent label': 'questioning'}") for n in range(3)]
+    rows += [asked("smile", 0, reason), asked("smile", 1, reason), asked("MOSI", 0, "positive")]
+    said = {
+        "MC-EIU0": {"explanation": "{'emotion label': 'Sad', 'intent label': 'questioning'}"},
+        "MC-EIU1": {"explanation": "Sadness; she is agreeing."},
+        "MC-EIU2": {"explanation": "She is questioning him."},
+        "smile0": {"explanation": reason},
+        "smile1": {"explanation": "It rains."},
+        "MOSI0": labels("positive"),
+    }
+    result = score("emobench_m", tmp_path, rows, said, "--allow-missing")
+    assert result.exit_code == 0, result.output
+    found = runs(tmp_path)
+    both = {name: one["value"] for name, one in found["mc_eiu"]["scores"][0]["values"].items()}
+    thirds = [both["both_acc"], both["emotion_acc"], both["intent_acc"]]
+    assert thirds == pytest.approx([1 / 3, 2 / 3, 2 / 3])
+    assert found["mc_eiu"]["scores"][0]["details"]["without_emotion_or_intent"] == 1
+    assert (found["mosi"]["value"], found["smile"]["value"]) == (1.0, 0.5)
+    (row,) = json.loads((tmp_path / "out" / "results.json").read_text())["summary"]
+    assert row["value"] is None and row["over"].startswith("mean of 2 of 12"), "nine sets are missing"
+
+
+def test_a_part_beside_the_mean(tmp_path: Path) -> None:
+    leaf = """
+title: Two
+about: x
+measures_not: x
+version: 1
+paper: https://example.org
+data: x
+mean: true
+parts:
+  one: {records: {dataset: two, subset: one}, metrics: [classes]}
+  other: {records: {dataset: two, subset: other}, metrics: [classes], averaged: false}
+"""
+    (tmp_path / "two.yaml").write_text(leaf)
+    rows = [{"id": part, "subset": part, "dataset": "two", "targets": {"label": {"space": "s", "name": "sad"}}}
+            for part in ("one", "other")]  # fmt: skip
+    result = score(str(tmp_path / "two.yaml"), tmp_path, rows, {"one": labels("sad"), "other": labels("happy")})
+    assert result.exit_code == 0, result.output
+    (row,) = json.loads((tmp_path / "out" / "results.json").read_text())["summary"]
+    assert (row["value"], row["parts"], row["over"]) == (
+        1.0,
+        {"one": 1.0, "other": 0.0},
+        "mean of 1 of 1 part(s), 1 seed(s)",
+    )

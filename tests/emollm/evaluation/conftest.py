@@ -83,6 +83,21 @@ def server() -> Iterator[Server]:
     made.http.server_close()
 
 
+@pytest.fixture
+def encoder(tmp_path: Path) -> Path:
+    """A random sentence encoder that knows a few words."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    words = "[PAD] [UNK] [CLS] [SEP] [MASK] he she is angry sad and weeps shouts ."
+    (tmp_path / "vocab.txt").write_text(words.replace(" ", "\n"))
+    torch.manual_seed(0)
+    size = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    BertModel(BertConfig(vocab_size=len(words.split()), **size)).save_pretrained(tmp_path / "encoder")
+    BertTokenizerFast(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path / "encoder")
+    return tmp_path / "encoder"
+
+
 def record(id_: str, label: str, split: str = "test", speaker: str = "s", lang: str = "en", **fields: Any) -> Record:
     """Return a record of the little data set."""
     row = {

@@ -1,16 +1,19 @@
 """`emollm eval baseline`: the most frequent answer, and a linear probe on a frozen tower."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import Result
 
-from emollm.evaluation.probe import ridge_classes
+from emollm.evaluation.probe import TowerStates, ridge_classes
 from emollm.evaluation.results import predictions_of, read_results
+from emollm.paths import cache_dir
 from emollm.records import Record, write_records
-from tests.emollm.evaluation.conftest import CLASSES, record, results
+from tests.emollm.evaluation.conftest import CLASSES, answers, record, results
 
 Call = Callable[..., Result]
 
@@ -79,8 +82,10 @@ def test_a_linear_layer_finds_what_is_linear() -> None:
     assert (shuffled(x[60:]) == y[60:]).mean() < 0.7
 
 
-def test_a_probe_on_a_frozen_tower(call: Call, leaf: Path, make_clip: Callable[..., Path], tmp_path: Path) -> None:
-    """Noise and silence are told apart by the states of a random HuBERT."""
+def test_a_probe_on_a_frozen_tower(
+    call: Call, leaf: Path, make_clip: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Noise and silence are told apart by the states of a random HuBERT, which are kept for the next run."""
     import torch
     from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
 
@@ -105,6 +110,17 @@ def test_a_probe_on_a_frozen_tower(call: Call, leaf: Path, make_clip: Callable[.
     found = results(tmp_path / "out")
     assert found["runs"][0]["given"] == "a" and found["runs"][0]["scores"][0]["values"]["acc"]["value"] == 1.0
     assert len(found["model"]["weights_sha256"]) == 64
+    with closing(sqlite3.connect(cache_dir() / "probe_states.sqlite")) as kept:
+        named = {path for (path,) in kept.execute("SELECT path FROM states")}
+    assert str(tmp_path / "0.wav") in named, "rows name their file: purge finds them"
+    encoded: list[str] = []
+    monkeypatch.setattr(TowerStates, "__call__", lambda _, record: encoded.append(record.id))
+    again = call("baseline", leaf, *options, "--tower", f"hubert={tmp_path / 'tower'}", "-o", tmp_path / "again")
+    assert again.exit_code == 0 and encoded == [], "all states were kept"
+    assert results(tmp_path / "again")["runs"][0]["value"] == found["runs"][0]["value"]
+    make_clip("0.wav", seconds=0.7, loudness=0.2)
+    call("baseline", leaf, *options, "--tower", f"hubert={tmp_path / 'tower'}", "-o", tmp_path / "changed")
+    assert encoded == ["c0"], "other bytes are another clip"
     for wrong, told in (
         ("hubert", "names no checkpoint"),
         ("hubrt=x", "did you mean 'hubert'"),
@@ -112,3 +128,41 @@ def test_a_probe_on_a_frozen_tower(call: Call, leaf: Path, make_clip: Callable[.
     ):
         refused = call("baseline", leaf, *options, "--tower", wrong, "-o", tmp_path / "no")
         assert refused.exit_code == 2 and told in refused.stderr
+
+
+def test_an_omni_model_without_training_stands_beside_ones_own(
+    call: Call, leaf: Path, records: Path, omni_folder: Callable[[str], Path], tmp_path: Path
+) -> None:
+    said = answers(tmp_path / "mine.jsonl", {f"c{i}": ["sad"] for i in range(24)})
+    mine = tmp_path / "mine"
+    asked = ("--data", records, "--draws", 5)
+    run = call("run", leaf, *asked, "--predictions", said, "--ablate", "t", "--limit", 4, "-o", mine)
+    assert run.exit_code == 0, run.output
+    folder = omni_folder("qwen2_5_omni")
+    (tmp_path / "look.yaml").write_text(
+        f"method: label\nname: look\nmodel: {{path: {folder}, omni: {{audio_window_s: 2.0}}}}\n"
+    )
+    out = ("--beside", mine, "-o", tmp_path / "out")
+    result = call("baseline", leaf, *asked, "--zero-shot", tmp_path / "look.yaml", *out)
+    assert result.exit_code == 0, result.output
+    found, own = results(tmp_path / "out"), results(mine)
+    (ours,), (theirs,) = found["runs"], own["runs"]
+    assert found["model"]["model"] == f"zero-shot {folder.name}" and found["model"]["engine"] == "hf"
+    assert len(found["model"]["weights_sha256"]) == 64
+    assert (ours["ids"], ours["given"]) == (theirs["ids"], "t"), "the same clips, the same modalities"
+    table = result.stdout.rsplit("\n\n", 1)[1].splitlines()
+    assert [line.split("  ")[0] for line in table] == ["model", "mine.jsonl", f"zero-shot {folder.name}"]
+    assert call("compare", mine, tmp_path / "out").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--zero-shot", "tiny"], "no pretrained omni model"),
+        (["--zero-shot", "tiny", "--tower", "hubert=x"], "learns from no clips"),
+        ([], "no clips to learn from"),
+    ],
+)
+def test_calls_that_cannot_be_meant(call: Call, leaf: Path, records: Path, options: list[str], told: str) -> None:
+    result = call("baseline", leaf, "--data", records, *options)
+    assert result.exit_code == 2 and told in result.stderr

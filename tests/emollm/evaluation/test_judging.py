@@ -10,8 +10,10 @@ from typer.testing import Result
 
 from emollm.evaluation.benchmarks import Judged
 from emollm.evaluation.judging import read_reply
-from emollm.jsonl import write_rows
+from emollm.jsonl import read_rows, write_rows
 from emollm.metrics.agreement import krippendorff_alpha
+from emollm.models.loading import weights_sha256
+from emollm.paths import TINY
 from emollm.records import Prediction, Record, write_records
 from tests.emollm.engines.test_openai import Server, said
 from tests.emollm.evaluation.conftest import results
@@ -49,7 +51,8 @@ def run(call: Call, tmp_path: Path) -> Path:
     rows, answers = [], []
     for name, (truth, answer) in TOLD.items():
         description = [{"text": truth, "kind": "reasoning", "author": "human", "lang": "en"}]
-        row = {"id": name, "dataset": "told", "subject_id": name, "targets": {"description": description}}
+        targets = {"description": description, "qa": [{"question": "Why?", "answer": f"Because: {truth}"}]}
+        row = {"id": name, "dataset": "told", "subject_id": name, "targets": targets}
         rows.append(Record.model_validate(row))
         made = {"provenance": {"model": "m", "engine": "fake", "emollm": "0"}}
         said_ = {"status": "ok", "explanation": answer} if answer else {"status": "insufficient_evidence"}
@@ -127,6 +130,48 @@ def test_replies_are_kept_and_what_failed_is_asked_again(call: Call, run: Path, 
     assert results(run)["runs"][0]["judged"][0]["prompt_sha256"] != row["prompt_sha256"]
 
 
+def test_the_answer_to_a_clip_s_own_question_is_truth_too(call: Call, run: Path, server: Server) -> None:
+    leaf = run.parent / "told.yaml"
+    leaf.write_text(leaf.read_text().replace("shows: description", "shows: answer"))
+    server.reply = rates({"a": "10", "b": "7", "c": "1"})
+    assert judge(call, run, server).exit_code == 0
+    assert all("Reference, answer: Because: " in json.dumps(body["messages"]) for body in server.asked)
+
+
+def splits(body: Any) -> Any:
+    """Reply with what the text of a request says, as labels and cues."""
+    text = json.dumps(body["messages"][-1])
+    cues = [("audio", "shouts"), ("video", "weeps"), ("audio", "laughs"), ("video", "trembles")]
+    told = [{"modality": kind, "text": f"it {sign}"} for kind, sign in cues if sign in text]
+    return 200, said(
+        json.dumps({"labels": [one for one in ("angry", "sad", "joy", "fear") if one in text], "cues": told})
+    )
+
+
+def test_a_judge_splits_texts_into_statements_and_matchers_compare_them(
+    call: Call, run: Path, server: Server, encoder: Path
+) -> None:
+    leaf = run.parent / "told.yaml"
+    text = leaf.read_text().replace("How alike are they?", "What does it say?")
+    leaf.write_text(text.replace("shows: description", "shows: description\n        reads: statements"))
+    server.reply = lambda body: (400, {}) if "weeps" in json.dumps(body) else splits(body)
+    assert judge(call, run, server).exit_code == 1
+    (row,) = results(run)["runs"][0]["judged"]
+    assert (row["n"], row["errors"], len(server.asked)) == (3, 1, 7), "four truths, three answers"
+    server.reply = splits
+    result = judge(call, run, server, "--embeddings", encoder)
+    assert result.exit_code == 0 and len(server.asked) == 8, result.output
+    (row,) = results(run)["runs"][0]["judged"]
+    assert (row["n"], row["no_answer"], row["errors"], row["unreadable"]) == (4, 1, 0, 0)
+    words, by = row["beside"]["words and emotions"], row["beside"]["embeddings encoder"]
+    found = {kind: words["kinds"][f"{kind}_f1"] for kind in ("visual", "auditory", "emotional")}
+    # seen: weeping and trembling, neither named; heard: shouting named, laughing not; emotions: two of four clips
+    assert found == {"visual": 0.0, "auditory": 0.5, "emotional": 0.5} and words["value"] == pytest.approx(1 / 3)
+    assert words["low"] <= words["value"] <= words["high"]
+    assert row["value"] == by["value"] == pytest.approx(1 / 3) and len(by["weights_sha256"]) == 64
+    assert "m (0..1)" in result.stdout and row["prompt_sha256"][:8] in result.stdout
+
+
 def test_a_benchmark_without_a_rubric_has_nothing_to_judge(
     call: Call, run: Path, server: Server, tmp_path: Path
 ) -> None:
@@ -157,36 +202,29 @@ def test_what_is_read_of_a_reply(text: str, reads: str, value: float | None) -> 
     assert read_reply(text, rubric) == value
 
 
-def test_a_sentence_encoder_is_a_second_matcher(call: Call, run: Path, server: Server, tmp_path: Path) -> None:
-    import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    words = [
-        "[PAD]",
-        "[UNK]",
-        "[CLS]",
-        "[SEP]",
-        "[MASK]",
-        "he",
-        "she",
-        "is",
-        "angry",
-        "sad",
-        "and",
-        "weeps",
-        "shouts",
-        ".",
-    ]
-    (tmp_path / "vocab.txt").write_text("\n".join(words))
-    torch.manual_seed(0)
-    size = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
-    BertModel(BertConfig(vocab_size=len(words), **size)).save_pretrained(tmp_path / "encoder")
-    BertTokenizerFast(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path / "encoder")
+def test_a_sentence_encoder_is_a_second_matcher(
+    call: Call, run: Path, server: Server, encoder: Path, tmp_path: Path
+) -> None:
     server.reply = rates({"a": "10", "b": "7", "c": "1"})
-    result = judge(call, run, server, "--embeddings", tmp_path / "encoder")
+    result = judge(call, run, server, "--embeddings", encoder)
     assert result.exit_code == 0, result.output
     beside = results(run)["runs"][0]["judged"][0]["beside"]
     assert set(beside) == {"words and emotions", "embeddings encoder"}
     found = beside["embeddings encoder"]
     assert len(found["weights_sha256"]) == 64 and 0.25 < found["value"] < 1 and found["alpha"] is not None
     assert judge(call, run, server, "--embeddings", tmp_path / "none").exit_code == 2
+
+
+def test_a_judge_on_a_local_engine(call: Call, run: Path) -> None:
+    """The bundled model cannot rate; what it writes is kept, counted, and told to be its own."""
+    result = call("judge", run, "--model", "tiny", "--draws", 20)
+    (row,) = results(run)["runs"][0]["judged"]
+    replies = list(read_rows(run / row["replies"], Prediction))
+    assert {one.id for one in replies} == {"a", "b", "c"} and all(one.raw for one in replies)
+    assert (row["n"] + row["unreadable"], row["no_answer"], row["errors"]) == (4, 1, 0)
+    assert result.exit_code == int(row["unreadable"] > 0), result.output
+    weights = weights_sha256(TINY)
+    assert (row["judge"], row["model"]["engine"], row["model"]["weights_sha256"]) == ("tiny", "hf", weights)
+    assert {one.provenance.weights_sha256 for one in replies} == {weights}
+    assert row["prompt_sha256"] == Judged(asks="How alike are they?", shows=("description",)).sha256
+    assert len({one.provenance.prompt_sha256 for one in replies}) == 3, "of each clip's own words"

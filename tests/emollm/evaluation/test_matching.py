@@ -1,13 +1,20 @@
 """Statements compared by words and emotions; cues in the manner of EmoCue-360; triggers."""
 
+import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner, Result
 
+from emollm.cli.main import app
 from emollm.evaluation.choose import choose
 from emollm.evaluation.matching import alike, statements
-from emollm.records import Prediction, Record
+from emollm.jsonl import write_rows
+from emollm.records import Prediction, Record, write_records
+from tests.emollm.evaluation.conftest import results
 
 
 def test_sentences_and_lists_become_statements() -> None:
@@ -69,3 +76,47 @@ def test_triggers_are_looked_for_in_the_sentences_of_an_answer() -> None:
     found, _ = scored("triggers", [record], [said([], [], "He lost the race. It rains.")])
     assert (found["recall"], found["precision"]) == (0.5, 0.5)
     assert chosen.metric.gold(Record.model_validate({"id": "b", "targets": {"cause": [{"utterance": "x"}]}})) is None
+
+
+def test_sentences_of_a_description_are_looked_for_in_the_answer() -> None:
+    text = {"text": "He shouts. He is sad.", "kind": "reasoning", "author": "human"}
+    record = Record.model_validate({"id": "a", "targets": {"description": [text]}})
+    found, details = scored("soft-description", [record], [said([], [], "He shouts.")])
+    assert (found["recall"], found["precision"], details) == (0.5, 1.0, {"clips_scored": 1})
+
+
+def test_an_encoder_stands_in_the_name_of_the_score_and_in_results(
+    call: Callable[..., Result], encoder: Path, tmp_path: Path
+) -> None:
+    rows = [
+        Record.model_validate({"id": f"c{i}", "dataset": "emocue", "targets": {"labels_ov": [{"text": word}],
+                               "cues": [cue("video", "she weeps")]}})
+        for i, word in enumerate(("sad", "angry"))
+    ]  # fmt: skip
+    answers = [said(["sad"], [cue("video", "he shouts")]).model_copy(update={"id": row.id}) for row in rows]
+    write_records(tmp_path / "r.jsonl", rows)
+    write_rows(tmp_path / "p.jsonl", answers)
+    asked = ("--data", tmp_path / "r.jsonl", "--predictions", tmp_path / "p.jsonl", "--draws", 5)
+    by_words, by_encoder = tmp_path / "words", tmp_path / "by"
+    assert call("run", "emocue", *asked, "-o", by_words).exit_code == 0
+    result = call("run", "emocue", *asked, "--embeddings", encoder, "-o", by_encoder)
+    assert result.exit_code == 0, result.output
+    assert "soft-cues [encoder] f1" in result.output
+    plain, soft = (results(folder)["runs"][0]["scores"][0] for folder in (by_words, by_encoder))
+    assert (plain["encoder"], plain["values"]["visual_f1"]["value"]) == (None, 0.0)
+    assert soft["encoder"]["name"] == "encoder" and len(soft["encoder"]["weights_sha256"]) == 64
+    assert 0 < soft["values"]["visual_f1"]["value"] < 1 and soft["values"]["emotional_f1"]["value"] > 0.5
+    compared = call("compare", by_words, by_encoder)
+    assert compared.exit_code == 2 and "scored by other metrics (soft-cues and soft-cues [encoder])" in compared.stderr
+    again = CliRunner().invoke(app, ["score", *map(str, (tmp_path / "p.jsonl", tmp_path / "r.jsonl")), "--metric",
+                                     "soft-cues", "--embeddings", str(encoder), "-o", str(tmp_path / "s.json")])  # fmt: skip
+    assert again.exit_code == 0, again.output
+    (row,) = json.loads((tmp_path / "s.json").read_text())["scores"]
+    assert row["values"]["f1"]["value"] == soft["values"]["f1"]["value"] and row["encoder"] == soft["encoder"]
+
+
+def test_an_encoder_without_statements_is_refused(
+    call: Callable[..., Result], leaf: Path, records: Path, encoder: Path, tmp_path: Path
+) -> None:
+    result = call("run", leaf, "--data", records, "--predictions", records, "--embeddings", encoder)
+    assert result.exit_code == 2 and "no metric of the benchmark matches statements" in result.stderr

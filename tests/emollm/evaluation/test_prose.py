@@ -43,6 +43,8 @@ def test_extracted_scores_are_marked(call: Callable[..., Result], leaf: Path, re
     result = call("run", leaf, *options, "--extract", "lexicon")
     assert result.exit_code == 0, result.output
     (run,) = results(tmp_path / "out")["runs"]
-    assert run["answers"] == "extracted:lexicon" and "extracted:lexicon" in result.output
+    assert run["answers"] == "extracted:lexicon"
+    row = next(line for line in result.stdout.splitlines() if line.startswith("little "))
+    assert "  extracted:lexicon  " in row and "native" not in result.stdout
     assert run["scores"][0]["values"]["acc"]["value"] == 21 / 24 and run["counts"]["insufficient_evidence"] == 3
     assert call("compare", tmp_path / "out", tmp_path / "out", "--draws", 20).exit_code == 0

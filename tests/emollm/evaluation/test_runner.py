@@ -1,6 +1,7 @@
 """`emollm eval run`: a leaf, records and a model become answers, scores and results.json."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,6 +37,10 @@ def test_a_benchmark_from_the_leaf_to_the_results(
     assert run["subsets"]["gender"].startswith("not measured")
     assert [one.id for one in records_of(read_results(out), run)] == run["ids"]
     assert len(run["predictions_sha256"]) == len(found["data"][0]["sha256"]) == 64
+    constant = run["scores"][0]["details"]["constant_value"]
+    cells = next(re.split(r"\s{2,}", line) for line in result.stdout.splitlines() if line.startswith("little "))
+    assert cells[2:5] == ["plain", "native", "classes waf"] and cells[-2:] == ["24", f"{constant:.4f}"]
+    assert constant == pytest.approx(1 / 6), "one class of three always: F1 1/2 for a third of the clips"
     assert f"{run['value']:.4f}" in result.output and "Theirs" in result.output and "does not measure" in result.output
 
 
