@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar, cast
 import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
+from emollm.config_media import MediaChoice
 from emollm.config_model import Count, Model, Parts, Positive, Section, Share
 from emollm.config_yaml import YamlFile, nearest, validate
 from emollm.errors import ConfigError
@@ -227,6 +228,8 @@ class Recipe(Training):
     """A supervised training run: `emollm sft RECIPE`."""
 
     method: Literal["sft"] = "sft"
+    media: MediaChoice | None = None
+    """Which words and pictures are learned from; null: as the saved model was trained, else the records' words and whole pictures."""
     stages: Annotated[tuple[Stage, ...], BeforeValidator(as_list), Field(min_length=1)]
     """Stages in order; each starts from the model that the one before left."""
 
@@ -243,6 +246,9 @@ class Recipe(Training):
             problems.append("`model.adapter.standardise` does nothing without a stage whose `objective` is cues")
         if self.data.tower_cache_gb and not frozen:
             problems.append("`data.tower_cache_gb` needs a stage whose towers are frozen")
+        dropouts = [self.modality_dropout, *(one.modality_dropout for one in self.stages if one.modality_dropout)]
+        if self.media and self.media.transcript == "none" and any(one.text_absent for one in dropouts):
+            problems.append("`modality_dropout.text_absent` does nothing with `media.transcript` none")
         if stops and (self.data.dev is None or self.save.every_steps is None):
             problems.append("`early_stopping` needs `data.dev` and `save.every_steps`: it looks at saved steps")
         if problems:

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from emollm.config import find_recipe
+from emollm.config_media import MediaChoice
 from emollm.config_model import Omni, Saved, Section
 from emollm.config_yaml import YamlFile, validate
 from emollm.paths import bundled
@@ -31,6 +32,8 @@ class LabelRecipe(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     """Name of the recipe."""
     model: Backbone
+    media: MediaChoice | None = None
+    """Null: as the model was trained, else its own words and whole pictures."""
 
 
 def is_label_recipe(argument: str | Path) -> bool:

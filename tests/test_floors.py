@@ -14,8 +14,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = {
     0: "__init__ endpoint errors paths plugins xlsx doctor",
-    1: "gold jsonl licences pairs purpose records config config_dpo config_grpo config_label config_model config_policy config_yaml "
-    "emotions metrics rewards prompts run",
+    1: "gold jsonl licences pairs purpose records config config_dpo config_grpo config_label config_media config_model "
+    "config_policy config_yaml emotions metrics rewards prompts run",
     2: "media synth",
     3: "models",
     4: "train engines data batch evaluation report serve api chat",

@@ -256,12 +256,12 @@ def _prints(clip: Clip, unread: Counter[str]) -> tuple[NDArray[np.uint32], NDArr
     import numpy as np
 
     from emollm.data.fingerprint import FRAMES, SAMPLE_RATE_HZ, picture_print, sound_print
-    from emollm.media import decode
+    from emollm.media import decode, part_of
 
     sound, picture = np.zeros(0, np.uint32), None
     try:
         for ref in clip.files:
-            read = decode(ref.path, FRAMES, 128, start_s=ref.start_s, end_s=ref.end_s, sample_rate_hz=SAMPLE_RATE_HZ)
+            read = decode(ref.path, FRAMES, 128, sample_rate_hz=SAMPLE_RATE_HZ, **part_of(ref))
             if read.audio is not None and read.states["audio"] == "present":
                 sound = sound_print(read.audio)
             if read.frames is not None:

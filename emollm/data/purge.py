@@ -6,7 +6,8 @@
 A record is a person's when its `subject_id` (else its `speaker.id`) says so, or when a record that goes is among its parents. Of other
 records the person's turns of dialogue are taken out; rows exported from them, which quote these turns, go. So does every row that names
 such a record, or a file that only such records show, from `.jsonl`, `.parquet`, `.csv` and `.sqlite` files and `.json` lists. Reports that
-name one (`.html`, `.svg`, other `.json`) are deleted, as what they count is no longer true: make them again. Texts that people write
+name one (`.html`, `.svg`, other `.json`) are deleted, as what they count is no longer true: make them again. What the cache keeps of the
+person's clips goes, also of clips that others' records show: it is decoded again. Texts that people write
 (`.md`, `.txt`, `.yaml`) are listed, never touched.
 
 The plan is made before anything changes; each file is written beside its place, then renamed. Afterwards all files are read again.
@@ -16,12 +17,13 @@ Does not: unlearn. Weights that were trained on these records keep what they lea
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,7 +73,7 @@ class Purge:
         """Do it, and return the files that still name the person or a record of theirs."""
         for action in sorted(self.actions, key=lambda action: action.path in self.sources):
             if action.what == "delete":
-                action.path.unlink()
+                action.path.unlink(missing_ok=True)  # the cache makes room meanwhile
             else:
                 _REWRITE[action.path.suffix](self, action.path, True)
         return [path for path in self.files if path.exists() and self._found_in(path)]
@@ -117,6 +119,7 @@ def plan_purge(paths: Iterable[Path], subject: str, *, media: bool = False) -> P
     )
     plan.media = ours - others
     plan.quoting = {row["id"] for _, row in rows if _without_turns(plan, row) != row} - plan.ids
+    plan.actions += [Action(path, "delete") for path in _decoded(ours)]  # first: found by hashes that go later
     for path in plan.files:
         if path.suffix in _REWRITE:
             rows_gone = _REWRITE[path.suffix](plan, path, False)
@@ -184,6 +187,22 @@ def _media(file: Path, row: dict[str, Any]) -> Iterator[str]:
     for ref in (media.get("video"), media.get("audio"), media.get("face"), *(media.get("images") or ())):
         if ref:
             yield os.path.realpath(file.parent / ref["path"])
+
+
+def _decoded(files: Iterable[str]) -> list[Path]:
+    """Return the decoded clips in the cache that were made of files, as they are now or as they were when last hashed."""
+    if not (cache_dir() / "clips").is_dir():
+        return []
+    from emollm.media.cache import ClipCache
+
+    wanted, cache = set(files), ClipCache()
+    hashes = set()
+    for file in filter(os.path.isfile, wanted):
+        with open(file, "rb") as stream:
+            hashes.add(hashlib.file_digest(stream, "sha256").hexdigest())
+    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(cache_dir() / "media_sha256.sqlite")) as base:
+        hashes |= {sha256 for path, sha256 in base.execute("SELECT path, sha256 FROM media") if path in wanted}
+    return [entry for sha256 in sorted(hashes) for entry in cache.of_file(sha256)]
 
 
 def _gone(plan: Purge, path: Path, value: Json) -> bool:

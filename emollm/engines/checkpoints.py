@@ -14,10 +14,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from emollm.config_label import is_label_recipe, load_label_recipe
+from emollm.config_media import MediaChoice, saved_choice
 from emollm.config_model import Omni
 from emollm.errors import ConfigError
 from emollm.licences import INFO_FILE, check_commercial, of_model
@@ -30,13 +31,14 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 class Checkpoint:
     """A model folder on this machine, the name that predictions carry, and what its answers are valid for (None: not said).
 
-    `omni` is how a recipe for labelling wants an omni backbone opened.
+    `omni` is how a recipe for labelling wants an omni backbone opened; `media` which words and pictures the model is given.
     """
 
     path: Path
     name: str
     valid_for: str | None = None
     omni: Omni | None = None
+    media: MediaChoice = field(default_factory=MediaChoice)
 
 
 def find_checkpoint(model: str | Path) -> Checkpoint:
@@ -48,7 +50,8 @@ def find_checkpoint(model: str | Path) -> Checkpoint:
     text = str(model)
     if is_label_recipe(text):
         recipe = load_label_recipe(text)
-        return replace(find_checkpoint(recipe.model.path), omni=recipe.model.omni)
+        found = find_checkpoint(recipe.model.path)
+        return replace(found, omni=recipe.model.omni, media=recipe.media or found.media)
     looked = [TINY] if text == "tiny" else [Path(text), Path(text) / "checkpoints" / "final"]
     for folder in looked:
         if (folder / "config.json").is_file():
@@ -92,7 +95,7 @@ def _describe(folder: Path, given: str) -> Checkpoint:
     """Read the folder's `emollm.json`, if it has one."""
     file, called = folder / INFO_FILE, Path(given).name if Path(given).exists() else given
     if not file.is_file():
-        return Checkpoint(folder, called)
+        return Checkpoint(folder, called, media=saved_choice(folder))
     try:
         info = json.loads(file.read_text(encoding="utf-8"))
         name, valid_for = info.get("name"), info.get("valid_for")
@@ -100,7 +103,7 @@ def _describe(folder: Path, given: str) -> Checkpoint:
         raise ConfigError(f"not a JSON object ({error})", str(file), 'write {"name": ..., "valid_for": ...}') from None
     if not all(value is None or (isinstance(value, str) and value) for value in (name, valid_for)):
         raise ConfigError("`name` and `valid_for` are texts", str(file), 'write {"name": ..., "valid_for": ...}')
-    return Checkpoint(folder, name or called, valid_for)
+    return Checkpoint(folder, name or called, valid_for, media=saved_choice(folder))
 
 
 def _fetch(name: str) -> Path:

@@ -3,33 +3,42 @@
 A modality that was switched off is `absent` and flagged (`audio_off`, `video_off`, `transcript_off`). Sound that is longer than the
 model's window is cut to it and flagged (`audio_window`). Silence and black pictures are passed on as they are, and named.
 
-Does not: replace a clip that cannot be decoded (that raises), or read image lists and face crops (flagged `images_unused`).
+A model that was trained with faces in place of pictures, or with a recogniser's words, is given the same here (config_media.py). A clip in
+which no face is found has the state `no_face`.
+
+Does not: replace a clip that cannot be decoded (that raises), or read image lists (flagged `images_unused`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emollm.engines import Request
 from emollm.errors import MediaError
-from emollm.media import Clip, decode
-from emollm.records import MediaRef, Seen
+from emollm.media import Clip, decode, part_of
+from emollm.media.faces import faces_of
+from emollm.media.transcribe import transcribe, whisper, with_words, without_words
+from emollm.records import MediaRef, Record, Seen
 
 NO_SPEECH = "no_speech"  # a window of a longer recording in which nobody speaks (emollm/data/windows.py)
 
 
 @dataclass(frozen=True)
 class MediaSettings:
-    """How clips are decoded for a model: pictures of a clip, longer side in pixels, seconds of sound, and its sample rate."""
+    """How clips are decoded for a model: pictures of a clip, longer side in pixels, seconds of sound, sample rate, `MediaChoice`."""
 
     frames: int
     max_side_px: int
     audio_window_s: float
     sample_rate_hz: int
+    transcript: Literal["file", "asr", "none"] = "file"
+    recogniser: str | None = None
+    face: Literal["none", "crop", "file"] = "none"
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,7 @@ class Evidence:
         seen: The same as predictions tell it.
         has_words: There is a transcript or a dialogue around the clip.
         picture_s: How long the pictures last, in seconds.
+        record: With the words that the model is given; None: as it was asked about.
     """
 
     frames: NDArray[np.uint8] | None
@@ -49,6 +59,7 @@ class Evidence:
     seen: Seen
     has_words: bool
     picture_s: float = 0.0
+    record: Record | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -71,15 +82,22 @@ def gather(request: Request, settings: MediaSettings, read: Callable[..., Clip] 
         raise request.evidence
     if request.evidence is not None:
         return request.evidence
-    media, record = request.record.media, request.record
+    media = request.record.media
     audio_in_video = media.audio is None and media.video is not None and media.video.has_audio is not False
+    listens = request.audio or (request.transcript and settings.transcript == "asr")
     picture = sound = None
-    if media.video is not None and (request.video or (request.audio and audio_in_video)):
-        picture = _decode(read, media.video, settings, audio=request.audio and audio_in_video, video=request.video)
+    if media.video is not None and (request.video or (listens and audio_in_video)):
+        picture = _decode(read, media.video, settings, audio=listens and audio_in_video, video=request.video)
         sound = picture if audio_in_video else None
-    if media.audio is not None and request.audio:
+    if media.audio is not None and listens:
         sound = _decode(read, media.audio, settings, audio=True, video=False)
+    record = _worded(request, settings, sound)
+    sound = sound if request.audio else None
     frames = picture.frames if picture else None
+    no_face = False
+    if frames is not None and settings.face != "none":
+        frames = faces_of(settings.face, frames, media.face)
+        no_face = frames is None
     audio, flags = (sound.audio if sound else None), _flags(request, picture, sound)
     window = round(settings.audio_window_s * settings.sample_rate_hz)
     if audio is not None and len(audio) > window:
@@ -93,12 +111,25 @@ def gather(request: Request, settings: MediaSettings, read: Callable[..., Clip] 
         transcript="none" if line is None or not words else "asr" if line.kind == "asr" else "given",
         states={
             "audio": sound.states["audio"] if sound else "absent",
-            "video": picture.states["video"] if picture else "absent",
+            "video": "no_face" if no_face else picture.states["video"] if picture else "absent",
         },
         flags=tuple(sorted(flags)),
     )
     picture_s = picture.duration_s if picture else 0.0
-    return Evidence(frames, audio, seen, words or (request.transcript and bool(record.context)), picture_s)
+    has_words = words or (request.transcript and bool(record.context))
+    return Evidence(frames, audio, seen, has_words, picture_s, None if record is request.record else record)
+
+
+def _worded(request: Request, settings: MediaSettings, sound: Clip | None) -> Record:
+    """Return the record with the words that the model is given."""
+    if settings.transcript == "none":
+        return without_words(request.record)
+    if settings.recogniser is None or not request.transcript:
+        return request.record
+    heard = None
+    if sound is not None and sound.audio is not None:
+        heard = transcribe(sound.audio, sound.sample_rate_hz, whisper(settings.recogniser))
+    return with_words(request.record, heard)
 
 
 def _decode(read: Callable[..., Clip], ref: MediaRef, settings: MediaSettings, *, audio: bool, video: bool) -> Clip:
@@ -106,8 +137,7 @@ def _decode(read: Callable[..., Clip], ref: MediaRef, settings: MediaSettings, *
         ref.path,
         frames=settings.frames,
         max_side_px=settings.max_side_px,
-        start_s=ref.start_s,
-        end_s=ref.end_s,
+        **part_of(ref),
         want_audio=audio,
         want_video=video,
         sample_rate_hz=settings.sample_rate_hz,

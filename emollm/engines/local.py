@@ -20,6 +20,7 @@ from emollm.engines.label_scores import label_scores
 from emollm.engines.memory import Memory
 from emollm.engines.reading import NOTHING_TO_SEE, answer_fields, failure_fields
 from emollm.errors import ConfigError, EmoError
+from emollm.media.choice import check_tools
 from emollm.models.loading import weights_sha256
 from emollm.prompts import grammar, prompt_sha256, render
 from emollm.prompts.tasks import Message
@@ -73,8 +74,13 @@ class LocalEngine:
         self.special_tokens = tuple(tokenizer.all_special_tokens)
         self.longest = int(text.max_position_embeddings)
         self.media = MediaSettings(
-            processor.num_frames, MAX_SIDE_PX, processor.audio_window_s, processor.feature_extractor.sampling_rate
+            processor.num_frames,
+            MAX_SIDE_PX,
+            processor.audio_window_s,
+            processor.feature_extractor.sampling_rate,
+            **checkpoint.media.model_dump(),
         )
+        check_tools(checkpoint.media)
         self.memory = Memory(self.media)
         self.weights_sha256 = weights_sha256(checkpoint.path)
 
@@ -114,7 +120,7 @@ class LocalEngine:
         evidence = self.memory.gather(request)
         audio, video = evidence.audio is not None, evidence.frames is not None
         messages = render(
-            request.record,
+            evidence.record or request.record,
             request.task,
             audio=audio,
             video=video,
@@ -164,6 +170,7 @@ class LocalEngine:
             sampling,
             seen=row.evidence.seen,
             prompt=prompt_sha256(row.messages),
+            usage=draft.usage,
             **answer_fields(raw, row.request.task, before_cut=before_cut, scores=scores, confidence=confidence),
         )
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from emollm.errors import ConfigError, MediaError
 from emollm.media import pictures, sound
-from emollm.media.pictures import fit, to_rgb, uniform_indices
+from emollm.media.pictures import WHOLE, Crop, fit, to_rgb, uniform_indices
 from emollm.media.probe import RE_EXPORT, Kind, declared_end_s, main_stream, open_media, seconds, start_of_file_s
 from emollm.media.sound import cut_to_span
 from emollm.media.timeline import CLOCK_TOLERANCE_S, Reading, Span
@@ -38,7 +38,7 @@ Sound = tuple[NDArray[np.float32], tuple[str, ...]]
 class Functions(NamedTuple):
     """How a decoder reads pictures and sound; see `pictures.read_pictures` and `sound.read_sound`."""
 
-    read_pictures: Callable[[Path | str, int, int | None, Span, Reading, int], Pictures]
+    read_pictures: Callable[[Path | str, int, int | None, Span, Reading, int, Crop], Pictures]
     read_sound: Callable[[Path | str, int, Span, Reading], Sound]
 
 
@@ -54,7 +54,13 @@ def functions(backend: Backend) -> Functions:
 
 
 def _decord_pictures(
-    path: Path | str, n: int, max_side_px: int | None, span: Span, reading: Reading, expected: int
+    path: Path | str,
+    n: int,
+    max_side_px: int | None,
+    span: Span,
+    reading: Reading,
+    expected: int,
+    crop: Crop = WHOLE,
 ) -> Pictures:
     decord = _imported("decord", "pip install 'emollm[media]' (x86_64 only)")
     with _coded(path, "video"):
@@ -65,7 +71,7 @@ def _decord_pictures(
             read=lambda indices: np.asarray(video.get_batch(indices).asnumpy()),
             counts_from_stream=True,
         )
-        return _chosen(path, n, max_side_px, span, reading, source)
+        return _chosen(path, n, max_side_px, span, reading, source, crop)
 
 
 def _decord_sound(path: Path | str, sample_rate_hz: int, span: Span, reading: Reading) -> Sound:
@@ -80,7 +86,13 @@ def _decord_sound(path: Path | str, sample_rate_hz: int, span: Span, reading: Re
 
 
 def _torchcodec_pictures(
-    path: Path | str, n: int, max_side_px: int | None, span: Span, reading: Reading, expected: int
+    path: Path | str,
+    n: int,
+    max_side_px: int | None,
+    span: Span,
+    reading: Reading,
+    expected: int,
+    crop: Crop = WHOLE,
 ) -> Pictures:
     decoders = _imported("torchcodec.decoders", "pip install torchcodec, and FFmpeg's libraries")
     with _coded(path, "video"):
@@ -90,7 +102,7 @@ def _torchcodec_pictures(
             start_s_of=lambda at: float(video.get_frame_at(at).pts_seconds),
             read=lambda indices: video.get_frames_at(indices).data.numpy(),
         )
-        return _chosen(path, n, max_side_px, span, reading, source)
+        return _chosen(path, n, max_side_px, span, reading, source, crop)
 
 
 def _torchcodec_sound(path: Path | str, sample_rate_hz: int, span: Span, reading: Reading) -> Sound:
@@ -120,7 +132,7 @@ class _Source(NamedTuple):
 
 
 def _chosen(
-    path: Path | str, n: int, max_side_px: int | None, span: Span, reading: Reading, source: _Source
+    path: Path | str, n: int, max_side_px: int | None, span: Span, reading: Reading, source: _Source, crop: Crop
 ) -> Pictures:
     """Read n pictures of the span and scale them; the reading is filled with what the decoder claims."""
     declared = _declared(path, "video", reading)
@@ -138,8 +150,9 @@ def _chosen(
     reading.frames = end - first
     reading.decoded_end_s = start_s_of(end - 1) + declared.frame_s
     raw = source.read(wanted)  # (n, height, width, 3)
-    size = fit(raw.shape[2], raw.shape[1], max_side_px)
-    frames = np.stack([to_rgb(VideoFrame.from_ndarray(picture, "rgb24"), size) for picture in raw])
+    whole = [VideoFrame.from_ndarray(picture, "rgb24") for picture in raw]
+    size = fit(whole[0], max_side_px, crop)
+    frames = np.stack([to_rgb(frame, size, crop) for frame in whole])
     return frames, np.maximum([start_s_of(at) - span.start_s for at in wanted], 0.0)
 
 

@@ -79,6 +79,10 @@ class ClipCache:
             self._write(entry, packed)
         return _unpack(packed)
 
+    def of_file(self, sha256: str) -> list[Path]:
+        """Return what is kept of a file, by the hash of its bytes."""
+        return sorted((self.folder / sha256[:2]).glob(f"{sha256}.*.clip"))
+
     def _entry(self, sha256: str, settings: dict[str, Any]) -> Path:
         """Return the place of a clip; what it was decoded with counts, defaults included."""
         call = _DECODE.bind("", **settings)

@@ -12,6 +12,7 @@ from typing import Literal
 from emollm.errors import MediaError
 from emollm.jsonl import Row
 from emollm.media.cache import ClipCache
+from emollm.media.decode import part_of
 from emollm.media.workers import Decoders, Job
 from emollm.records import Failure, MediaRef
 
@@ -38,14 +39,14 @@ def check(refs: Iterable[MediaRef], decoders: Decoders, frames: int = 8, max_sid
     """
     cache = ClipCache()
     jobs = {
-        (ref.path, ref.start_s, ref.end_s): Job(
+        (ref.path, ref.start_s, ref.end_s, ref.crop): Job(
             ref.path, partial(_flags, cache, ref, frames=frames, max_side_px=max_side_px)
         )
         for ref in refs
     }
     places = {id(job): place for place, job in jobs.items()}
     for job, found in decoders.each(jobs.values()):
-        path, start_s, end_s = places[id(job)]
+        path, start_s, end_s, _ = places[id(job)]
         if isinstance(found, MediaError):
             error = Failure(code=found.code, what=found.what, fix=found.fix)
             yield Checked(path=path, start_s=start_s, end_s=end_s, status="error", error=error)
@@ -56,5 +57,5 @@ def check(refs: Iterable[MediaRef], decoders: Decoders, frames: int = 8, max_sid
 
 def _flags(cache: ClipCache, ref: MediaRef, frames: int, max_side_px: int) -> tuple[str, ...]:
     """Decode a file into the cache; only its flags come back."""
-    clip = cache.decode(ref.path, frames=frames, max_side_px=max_side_px, start_s=ref.start_s, end_s=ref.end_s)
+    clip = cache.decode(ref.path, frames=frames, max_side_px=max_side_px, **part_of(ref))
     return clip.flags

@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from av.container import InputContainer
@@ -29,10 +29,11 @@ from numpy.typing import NDArray
 
 from emollm.errors import MediaError
 from emollm.media.backends import Backend, functions
-from emollm.media.pictures import is_black
+from emollm.media.pictures import WHOLE, Crop, is_black
 from emollm.media.probe import RE_EXPORT, Kind, declared_end_s, main_stream, no_streams, open_media
 from emollm.media.sound import is_silent
 from emollm.media.timeline import MAX_SPAN_S, Reading, Span, count_shown_packets, too_long
+from emollm.records import MediaRef
 
 State = Literal["present", "absent", "silent", "black"]
 
@@ -72,6 +73,7 @@ def decode(
     want_video: bool = True,
     sample_rate_hz: int = 16000,
     backend: Backend = "pyav",
+    crop: Crop = WHOLE,
 ) -> Clip:
     """Decode a clip, or the part of it from `start_s` to `end_s`.
 
@@ -85,22 +87,22 @@ def decode(
         want_video: Read the pictures.
         sample_rate_hz: Of the waveform.
         backend: What decodes: `pyav`, `decord` or `torchcodec` (see `backends.py` before you take another than the first).
+        crop: Part of the pictures, [x0, y0, x1, y1] in shares of the picture as it is shown.
 
     Raises:
         MediaError: `missing_file`, `not_a_file`, `empty_file`, `unreadable`, `not_media`, `truncated`, `no_streams`,
-            `too_large`, `too_many_pixels`, `too_long`, `bad_span`, `empty_span`, `bad_timestamps`, `decode_failed`.
+            `too_large`, `too_many_pixels`, `too_long`, `bad_span`, `bad_crop`, `empty_span`, `bad_timestamps`, `decode_failed`.
         ValueError: `frames`, `max_side_px` or `sample_rate_hz` isn't positive, or there is no such backend.
         ConfigError: The backend isn't installed.
     """
     if frames < 1 or sample_rate_hz < 1 or (max_side_px is not None and max_side_px < 1):
         raise ValueError("frames, max_side_px and sample_rate_hz must be positive")
     read = functions(backend)
-    span = _span(start_s, end_s, path)
+    span = _span(start_s, end_s, crop, path)
     readings, expected = _survey(path, span, {"video": want_video, "audio": want_audio})
-    pictures, times_s = None, np.zeros(0)
-    sound, flags = None, set[str]()
+    pictures, times_s, sound, flags = None, np.zeros(0), None, set[str]()
     if "video" in readings:
-        pictures, times_s = read.read_pictures(path, frames, max_side_px, span, readings["video"], expected)
+        pictures, times_s = read.read_pictures(path, frames, max_side_px, span, readings["video"], expected, crop)
     if "audio" in readings:
         sound, sound_flags = read.read_sound(path, sample_rate_hz, span, readings["audio"])
         flags |= set(sound_flags)
@@ -123,6 +125,11 @@ def decode(
     return Clip(pictures, times_s, sound, sample_rate_hz, duration_s, states, tuple(sorted(flags)))
 
 
+def part_of(ref: MediaRef) -> dict[str, Any]:
+    """Return the settings of `decode` that a record's reference to a file asks for: its span and its crop."""
+    return {"start_s": ref.start_s, "end_s": ref.end_s, "crop": ref.crop or WHOLE}
+
+
 def _nothing(span: Span, path: Path | str) -> MediaError:
     """Return the error of a file, or a span of one, in which nothing is shown or heard."""
     if span == Span():
@@ -131,12 +138,17 @@ def _nothing(span: Span, path: Path | str) -> MediaError:
     return MediaError("empty_span", what, str(path), "compare start_s and end_s with the length of the file")
 
 
-def _span(start_s: float | None, end_s: float | None, path: Path | str) -> Span:
+def _span(start_s: float | None, end_s: float | None, crop: Crop, path: Path | str) -> Span:
+    """Return the span; refuse one, or a crop, that is no part of anything."""
     span = Span(start_s or 0.0, end_s)
     numbers = [time for time in span if time is not None]
     if not all(map(math.isfinite, numbers)) or span.start_s < 0 or (end_s is not None and end_s <= span.start_s):
         what = f"the span from {start_s} to {end_s} is no part of a file"
         raise MediaError("bad_span", what, str(path), "give 0 <= start_s < end_s, in seconds")
+    x0, y0, x1, y1 = crop
+    if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
+        what = f"the crop {list(crop)} is no part of a picture"
+        raise MediaError("bad_crop", what, str(path), "give [x0, y0, x1, y1] in shares of it, x0 < x1 and y0 < y1")
     return span
 
 

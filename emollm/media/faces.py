@@ -3,26 +3,87 @@
     faces = crop_faces(clip.frames, find, size_px=112)                # uint8 (n, 112, 112, 3), or None: nobody's face
     faces = read_faces("openface_face/sample_0001.npy", frames=8)     # uint8 (8, height, width, 3)
 
-A finder is any function from a picture to boxes; bring the one that you trust. Does not: find faces itself, follow one
-person through a clip (the largest face counts), turn faces upright.
+A finder is any function from a picture to boxes; bring the one that you trust. Ours, for recipes that say
+`media.face: crop`, is OpenCV's cascade for faces seen from the front (`find_frontal`). Does not: follow one person
+through a clip (the largest face counts), turn faces upright.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import import_module
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from emollm.errors import MediaError
+from emollm.errors import ConfigError, MediaError
 from emollm.media.pictures import uniform_indices
+from emollm.records import MediaRef
 
 MARGIN = 0.2  # of the box's side, on each side: brow and chin speak, too
+SIDE_PX = 224  # of the faces that recipes ask for
+SMALLEST_PX, NEIGHBOURS, STEP = 24, 5, 1.1  # of a face that is found; hits that must agree; from size to size
 Box = tuple[float, float, float, float]
 Finder = Callable[[NDArray[np.uint8]], Sequence[Box]]
 """From a picture uint8 (height, width, 3) to the boxes (x0, y0, x1, y1) of its faces in pixels."""
+
+
+def faces_of(
+    how: Literal["crop", "file"], frames: NDArray[np.uint8], table: MediaRef | None
+) -> NDArray[np.uint8] | None:
+    """Return faces in place of a clip's pictures, as a recipe's `media.face` asks for; None: nobody's face.
+
+    Args:
+        how: `crop` finds them in the pictures, `file` reads them from the record's table.
+        frames: The pictures, uint8 (n, height, width, 3).
+        table: The record's `media.face`.
+
+    Returns:
+        uint8 (n or fewer, height, width, 3).
+
+    Raises:
+        MediaError: The table cannot be read.
+        ConfigError: OpenCV is missing.
+    """
+    if how == "crop":
+        return crop_faces(frames, find_frontal, SIDE_PX)
+    try:
+        return None if table is None else read_faces(table.path, len(frames))
+    except MediaError as error:
+        if error.code == "no_face":
+            return None
+        raise
+
+
+def find_frontal(frame: NDArray[np.uint8]) -> list[Box]:
+    """Find faces that are seen from the front, by OpenCV's cascade (Viola & Jones 2001, https://doi.org/10.1109/CVPR.2001.990517).
+
+    Raises:
+        ConfigError: OpenCV is missing.
+    """
+    cv2, cascade = check_finder()
+    grey = cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY)
+    found = cascade.detectMultiScale(grey, scaleFactor=STEP, minNeighbors=NEIGHBOURS, minSize=(SMALLEST_PX,) * 2)
+    return [(float(x), float(y), float(x + width), float(y + height)) for x, y, width, height in found]
+
+
+@cache
+def check_finder() -> tuple[Any, Any]:
+    """Return OpenCV and its cascade for frontal faces.
+
+    Raises:
+        ConfigError: OpenCV is missing.
+    """
+    try:
+        cv2 = import_module("cv2")
+    except ImportError:
+        fix = "pip install 'emollm[face]', or take face: none"
+        raise ConfigError("faces are found by OpenCV, which is not installed", "media.face: crop", fix) from None
+    return cv2, cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_frontalface_alt2.xml")
 
 
 def crop_faces(frames: NDArray[np.uint8], find: Finder, size_px: int) -> NDArray[np.uint8] | None:

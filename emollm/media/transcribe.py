@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emollm.errors import ConfigError
 from emollm.media.speech import find_speech
-from emollm.records import TextLine
+from emollm.records import Record, TextLine
 
 LONGEST_S = 30.0  # what Whisper hears at once
 
@@ -77,6 +79,40 @@ def stretches(speech: list[tuple[float, float]], longest_s: float = LONGEST_S) -
             begin += longest_s
     if begin is not None:
         yield begin, end
+
+
+def with_words(record: Record, line: TextLine | None) -> Record:
+    """Return a record with a recogniser's words (None: nobody speaks) in place of its own; its dialogue stays."""
+    others = tuple(one for one in record.text if one.kind not in ("transcript", "asr"))
+    return record.model_copy(update={"text": others if line is None else (line, *others)})
+
+
+def without_words(record: Record) -> Record:
+    """Return a record without words and dialogue."""
+    return record.model_copy(update={"text": (), "context": ()})
+
+
+def check_recogniser(model: str) -> None:
+    """Refuse what is no Whisper checkpoint, by its configuration alone.
+
+    Raises:
+        ConfigError: It cannot be found, or is something else.
+    """
+    from transformers import AutoConfig
+
+    fix = "give the folder or the hub name of a Whisper checkpoint, such as openai/whisper-small"
+    try:
+        kind = AutoConfig.from_pretrained(model).model_type
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"no checkpoint ({str(error).splitlines()[0]})", f"media.recogniser {model!r}", fix) from None
+    if kind != "whisper":
+        raise ConfigError(f"this is {kind}, not Whisper", f"media.recogniser {model!r}", fix)
+
+
+@cache
+def whisper(model: str) -> Whisper:
+    """Return the recogniser of this process."""
+    return Whisper(model)
 
 
 class Whisper:

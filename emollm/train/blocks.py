@@ -6,14 +6,19 @@ regular expression that hits too much, a launcher that starts one process instea
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
+from accelerate.utils import gather_object
 from transformers import Trainer
 from transformers.integrations import is_deepspeed_zero3_enabled
 
+from emollm.config import Stage
 from emollm.errors import ConfigError, EmoError
 from emollm.models.modeling import BLOCKS, EmoForConditionalGeneration
+from emollm.train.resume import FINISHED
 
 
 def fingerprints(model: EmoForConditionalGeneration) -> dict[str, list[int]]:
@@ -86,3 +91,15 @@ def check_spread(trainer: Trainer) -> None:
             "the weights would be spread over processes (FSDP, ZeRO-3), and a stage could not be saved",
             fix="start with torchrun alone, or spread gradients and optimizer states only (ZeRO-2)",
         )
+
+
+def prove(before: dict[str, list[int]], model: EmoForConditionalGeneration, stage: Stage, place: Path) -> None:
+    """Check that a stage trained what it should, in all processes alike; one that did not is not finished."""
+    after = fingerprints(model)
+    try:
+        check_blocks(before, after, stage.blocks.model_dump(), stage.name)
+        check_same(gather_object([after]), stage.name)
+    except EmoError:
+        for name in FINISHED if os.environ.get("RANK", "0") == "0" else ():
+            (place / name).unlink(missing_ok=True)
+        raise

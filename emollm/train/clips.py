@@ -15,14 +15,16 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from emollm.errors import EmoError, MediaError
-from emollm.media import decode
-from emollm.records import Media, Record
+from emollm.media import decode, part_of
+from emollm.media.faces import faces_of
+from emollm.records import Media, MediaRef, Record
 
 MAX_BAD_SHARE = 0.05
 _PEAK = 32767  # int16
@@ -67,6 +69,8 @@ class ClipReader:
         window_s: Seconds of sound that the audio tower takes.
         sample_rate_hz: Of the sound.
         frame_size: Height and width that pictures are stretched to, as the processor would; None keeps them.
+        face: Which faces take the place of the pictures (`media.face` of a recipe).
+        videos_as_sound: Files of sound are videos, too, and may have none (models that hear and do not see).
     """
 
     frames: int
@@ -74,6 +78,8 @@ class ClipReader:
     window_s: float
     sample_rate_hz: int
     frame_size: int | None = None
+    face: Literal["none", "crop", "file"] = "none"
+    videos_as_sound: bool = False
 
     def __call__(self, media: Media) -> StoredClip:
         """Decode the clip's picture and sound.
@@ -90,25 +96,29 @@ class ClipReader:
                 media.video.path,
                 frames=self.frames,
                 max_side_px=self.max_side_px,
-                start_s=media.video.start_s,
-                end_s=media.video.end_s,
+                **part_of(media.video),
                 want_audio=both_in_video,
                 sample_rate_hz=self.sample_rate_hz,
             )
             frames, sound, seconds = clip.frames, clip.audio, clip.duration_s
             silent, black = clip.states["audio"] == "silent", clip.states["video"] == "black"
         if media.audio is not None:
-            clip = decode(
-                media.audio.path,
-                start_s=media.audio.start_s,
-                end_s=media.audio.end_s,
-                want_video=False,
-                sample_rate_hz=self.sample_rate_hz,
-            )
-            sound, silent = clip.audio, clip.states["audio"] == "silent"
+            sound, silent = self._hear(media.audio)
+        if frames is not None and self.face != "none":
+            frames = faces_of(self.face, frames, media.face)
         if frames is not None and self.frame_size is not None:
             frames = stretch(frames, self.frame_size)
         return StoredClip(frames, None if sound is None else self._store(sound), silent, black, seconds)
+
+    def _hear(self, ref: MediaRef) -> tuple[NDArray[np.float32] | None, bool]:
+        """Decode a file's sound, and tell whether there is nothing to hear."""
+        try:
+            clip = decode(ref.path, want_video=False, sample_rate_hz=self.sample_rate_hz, **part_of(ref))
+        except MediaError as error:
+            if self.videos_as_sound and error.code == "no_streams":
+                return None, False
+            raise
+        return clip.audio, clip.states["audio"] == "silent"
 
     def _store(self, sound: NDArray[np.float32]) -> NDArray[np.int16]:
         """Cut the sound to the tower's window and store it as int16."""

@@ -15,6 +15,7 @@ from peft import PeftModel
 from transformers import set_seed
 
 from emollm.config import Recipe, Training, load_recipe
+from emollm.config_media import FILE as CHOICE_FILE
 from emollm.config_policy import PolicyRecipe
 from emollm.errors import ConfigError
 from emollm.licences import INFO_FILE
@@ -57,7 +58,8 @@ def merge(source: Path | str, output: Path | str, dtype: str = "bfloat16") -> Pa
     cast_weights(model, torch.bfloat16 if dtype == "bfloat16" else torch.float32)
     model.save_pretrained(str(output))
     processor.save_pretrained(str(output))
-    for file in (run / "README.md", run / "checkpoints" / FINAL / INFO_FILE):
+    final = run / "checkpoints" / FINAL
+    for file in (run / "README.md", final / INFO_FILE, final / CHOICE_FILE):
         if file.is_file():
             shutil.copyfile(file, output / file.name)
     return output

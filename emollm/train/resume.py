@@ -2,7 +2,7 @@
 
 A stage that is finished, with the settings that the recipe has now, is not trained again: the next one starts from what it left. The stage
 that was cut goes on from its last saved step (`save.every_steps`, checkpoints.py), or starts over without one. As each stage draws all its
-chance from the recipe's seed and its own number, the rest runs as it would have run without the break.
+chance from the recipe's seed and its own number, the rest runs as it would have run without the break. A finished run is left as it is.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 
 from emollm.config import Recipe, Stage, dump_recipe, load_recipe
+from emollm.config_media import MediaChoice, save_choice
+from emollm.config_policy import FINAL
 from emollm.errors import ConfigError
 from emollm.models.loading import load
 from emollm.paths import whole_file
@@ -31,6 +33,7 @@ FREE = (
     "name",
     "output",
 )  # what may differ between two parts of a run; the last two say where it lies
+MADE = "made_final"  # lies in the folder of the last stage once the finished model is whole
 FINISHED = ("model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors")  # written last
 Decision = TypeVar("Decision")
 
@@ -42,6 +45,17 @@ def agreed(decide: Callable[[], Decision]) -> Decision:
     state = PartialState(cpu=not torch.cuda.is_available())
     decided: list[Any] = broadcast_object_list([decide() if state.is_main_process else None])
     return decided[0]
+
+
+def open_run(recipe: Recipe) -> int:
+    """Make the run folder, or open that of the run to go on with, and return the number of stages that are finished."""
+    if recipe.resume == "auto" and (recipe.folder / "config.yaml").is_file():
+        done, same = finished_stages(recipe, recipe.folder)
+        reopen(recipe, done, same)
+        return done
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    Run.create(recipe.folder, dump_recipe(recipe), device)
+    return 0
 
 
 def finished_stages(recipe: Recipe, folder: Path) -> tuple[int, int]:
@@ -65,12 +79,27 @@ def finished_stages(recipe: Recipe, folder: Path) -> tuple[int, int]:
     count = 0
     while count < same and is_finished(folder / "checkpoints" / recipe.stages[count].name):
         count += 1
+    if count == len(recipe.stages) - 1 and count < same and is_made(folder, recipe.stages[count]):
+        count += 1  # trained in full: its model is the finished one
     return count, same
 
 
 def is_finished(folder: Path) -> bool:
     """Tell whether a stage left its model, or its adapter, whole."""
     return any((folder / name).is_file() for name in FINISHED)
+
+
+def is_made(folder: Path, last: Stage) -> bool:
+    """Tell whether a run's finished model is there, and is what its last stage left."""
+    checkpoints = folder / "checkpoints"
+    return (checkpoints / last.name / MADE).is_file() and is_finished(checkpoints / FINAL)
+
+
+def mark_made(folder: Path, last: Stage) -> None:
+    """Note that a run's finished model is what its last stage left."""
+    place = folder / "checkpoints" / last.name
+    place.mkdir(exist_ok=True)
+    (place / MADE).touch()
 
 
 def reopen(recipe: Recipe, done: int, same: int) -> Run:
@@ -112,6 +141,7 @@ def save_whole(model: Any, processor: Any, folder: Path) -> None:
     shutil.rmtree(beside, ignore_errors=True)
     model.save_pretrained(str(beside))
     processor.save_pretrained(str(beside))
+    save_choice(beside, getattr(processor, "media_choice", MediaChoice()))
     folder.mkdir(parents=True, exist_ok=True)
     for path in sorted(beside.iterdir(), key=lambda path: ("safetensors" in path.name, path.suffix == ".json")):
         os.replace(path, folder / path.name)

@@ -18,11 +18,11 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import gather_object
 from datasets import Dataset
 from peft import LoraConfig, PeftModel, get_peft_model
 from rich.console import Console
@@ -30,8 +30,10 @@ from transformers import PrinterCallback, TrainerState, set_seed
 from transformers.utils.logging import disable_progress_bar
 from trl import SFTConfig
 
-from emollm.config import Recipe, Stage, dump_recipe
+from emollm.config import Recipe, Stage
+from emollm.config_policy import FINAL
 from emollm.errors import EmoError
+from emollm.media.choice import check_tools
 from emollm.models.encoder import is_frozen
 from emollm.models.loading import cast_weights
 from emollm.models.modeling import BLOCKS, EmoForConditionalGeneration, parameters_by_block
@@ -41,7 +43,7 @@ from emollm.run import Run
 from emollm.train.arguments import trainer_arguments, use_bfloat16
 from emollm.train.auxiliary import AnswerTrainer
 from emollm.train.backbone import Backbone, backbone_of
-from emollm.train.blocks import check_blocks, check_same, check_spread, check_world_size, fingerprints
+from emollm.train.blocks import check_spread, check_world_size, fingerprints, prove
 from emollm.train.card import write_card
 from emollm.train.checkpoints import StageTrainer, last_step, origin_of, step_of
 from emollm.train.clips import ClipMemory, ClipReader
@@ -49,18 +51,18 @@ from emollm.train.collate import Collator, texts_to_learn
 from emollm.train.early_stop import EarlyStop, best_step, dev_losses, is_spent
 from emollm.train.examples import Plan, epochs_of, plan_dev, plan_stage
 from emollm.train.fused_head import labels_only
-from emollm.train.omni import collator_class, merged
+from emollm.train.omni import check_family, collator_class, merged, usable, within
 from emollm.train.perceive import CueCollator, CueReader, CueTrainer, Phrases, gather_statistics, phrases_of
 from emollm.train.plot import plot_loss
 from emollm.train.progress import StageProgress
 from emollm.train.replay import read_chats
-from emollm.train.resume import FINISHED, agreed, cut_metrics, finished_stages, load_stages, reopen, save_whole
+from emollm.train.resume import agreed, cut_metrics, is_made, load_stages, mark_made, open_run, save_whole
 from emollm.train.soft_prompts import SoftPromptCollator
 from emollm.train.tower_cache import TowerCache, TowerCollator
 from emollm.train.trouble import disk_told, memory_told, odd_loss_told, parts_told
+from emollm.train.words import chosen_words, media_of
 
 MAX_SIDE_PX = 512  # as pictures are decoded at inference, before they are brought to the tower's size
-FINAL = "final"
 
 
 @dataclass
@@ -95,11 +97,18 @@ def train(recipe: Recipe) -> Path:
     console = Console(stderr=True, quiet=not is_main_process())
     disable_progress_bar()  # of transformers, for writing shards; ours is in progress.py
     records = load_records(recipe.data.train, recipe.data.limit)
-    chats = read_chats(recipe.data.replay.files) if recipe.data.replay else []
-    done = agreed(lambda: _open_run(recipe))
-    run = Run(recipe.folder)
-    backbone, model, processor = build_model(recipe, records)
     dev_records = load_records(recipe.data.dev) if recipe.data.dev else []
+    chats = read_chats(recipe.data.replay.files) if recipe.data.replay else []
+    check_tools(media_of(recipe))
+    check_family(recipe)
+    done = agreed(lambda: open_run(recipe))
+    run = Run(recipe.folder)
+    if done == len(recipe.stages) and is_made(run.folder, recipe.stages[-1]):
+        console.print(f"finished before: {run.checkpoints / FINAL}")
+        return run.folder
+    records, dev_records = chosen_words(recipe, [records, dev_records], console)
+    backbone, model, processor = build_model(recipe, records)
+    records, dev_records = (usable(part, processor) for part in (records, dev_records))
     session = Session(
         recipe,
         run,
@@ -120,6 +129,7 @@ def train(recipe: Recipe) -> Path:
     if is_main_process():
         with disk_told(run.folder, model):
             save(model, processor, run.checkpoints / FINAL, recipe.save.dtype)
+            mark_made(run.folder, recipe.stages[-1])
         plot_loss(run.metrics, run.plots / "loss.png")
         write_card(recipe, run, model, records, results)
         console.print(f"finished: {run.checkpoints / FINAL}")
@@ -179,18 +189,6 @@ def train_stage(
         model = finish(trained, stage, place, index + 1 < len(recipe.stages), session.processor)
     prove(before, model, stage, place)
     return model
-
-
-def prove(before: dict[str, list[int]], model: EmoForConditionalGeneration, stage: Stage, place: Path) -> None:
-    """Check that a stage trained what it should, in all processes alike; one that did not is not finished."""
-    after = fingerprints(model)
-    try:
-        check_blocks(before, after, stage.blocks.model_dump(), stage.name)
-        check_same(gather_object([after]), stage.name)
-    except EmoError:
-        for name in FINISHED if is_main_process() else ():
-            (place / name).unlink(missing_ok=True)
-        raise
 
 
 def learn(trainer: StageTrainer, stage: Stage, saved: Path | None) -> dict[str, Any]:
@@ -276,12 +274,15 @@ def plan_dev_of(session: Session, stage: Stage) -> Plan | None:
 
 
 def load_records(paths: Sequence[str], limit: int | None = None) -> list[Record]:
-    """Read records files in order, the first `limit` records of all.
+    """Read records files in order, the first `limit` records of all; what lies behind is not read.
 
     Raises:
         EmoError: A file is missing or wrong, or there are no records.
     """
-    records = [record for path in paths for record in read_records(path)][:limit]
+    missing = [path for path in paths if not Path(path).is_file()]
+    if missing:
+        raise EmoError("no such file", ", ".join(missing), "give records files (JSONL)")
+    records = list(islice((record for path in paths for record in read_records(path)), limit))
     if not records:
         raise EmoError("there are no records", ", ".join(paths), "give a records file with at least one line")
     return records
@@ -299,13 +300,17 @@ def build_model(
 
 
 def make_collator(recipe: Recipe, records: Sequence[Record], processor: EmoProcessor) -> Collator:
-    """Make the collator, with memory for the clips of these records."""
+    """Make the collator, with memory for the clips of these records; the processor then carries which words and pictures it is given."""
+    vars(processor)["media_choice"] = choice = media_of(recipe)
+    records = within(records, processor)
     reader = ClipReader(
         frames=processor.num_frames,
         max_side_px=MAX_SIDE_PX,
         window_s=processor.audio_window_s,
         sample_rate_hz=processor.feature_extractor.sampling_rate,
         frame_size=processor.frame_size,
+        face=choice.face,
+        videos_as_sound=getattr(processor, "modalities", None) == ("audio",),
     )
     return collator_class(processor)(records, ClipMemory(records, reader, recipe.data.media_memory_gb), processor)
 
@@ -379,14 +384,3 @@ def report_left_out(console: Console, stage: str, plan: Plan) -> None:
 def is_main_process() -> bool:
     """Tell whether this process writes files and talks to people."""
     return int(os.environ.get("RANK", "0")) == 0
-
-
-def _open_run(recipe: Recipe) -> int:
-    """Make the run folder, or open that of the run to go on with, and return the number of stages that are finished."""
-    if recipe.resume == "auto" and (recipe.folder / "config.yaml").is_file():
-        done, same = finished_stages(recipe, recipe.folder)
-        reopen(recipe, done, same)
-        return done
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    Run.create(recipe.folder, dump_recipe(recipe), device)
-    return 0

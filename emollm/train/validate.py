@@ -17,6 +17,7 @@ from typing import Literal
 from emollm.config import Recipe, Stage
 from emollm.config_model import Parts, Saved
 from emollm.errors import EmoError, MediaError
+from emollm.media.choice import check_tools
 from emollm.models.modeling import EmoForConditionalGeneration
 from emollm.models.processor import EmoProcessor
 from emollm.prompts import TASKS
@@ -26,8 +27,10 @@ from emollm.train.clips import ClipReader
 from emollm.train.collate import Collator, texts_to_learn
 from emollm.train.examples import Plan, plan_dev
 from emollm.train.outline import NotReachedError, memory_of, outline, part_names, reach, trained_by_block
+from emollm.train.resume import finished_stages
 from emollm.train.sft import MAX_SIDE_PX, load_records, make_collator
 from emollm.train.targets import teachable
+from emollm.train.words import media_of
 
 SAMPLE = 256  # so many records are tokenised
 SHOWN_SAMPLES = 2
@@ -71,7 +74,7 @@ def check_recipe(
         records = records or found
     if records:
         yield _check_files(records)
-        yield _check_media(recipe, records, n_clips)
+        yield _check_choice(recipe, records) or _check_media(recipe, records, n_clips)
         yield from _check_tasks(recipe, records)
     model, processor = None, None
     for item in _check_model(recipe, records):
@@ -88,6 +91,14 @@ def check_recipe(
 
 
 def _check_folder(recipe: Recipe) -> Check:
+    """Look whether the run folder is free, or holds a run that this one goes on with."""
+    if recipe.resume == "auto" and (recipe.folder / "config.yaml").is_file():
+        try:
+            done, _ = finished_stages(recipe, recipe.folder)
+        except EmoError as error:
+            return Check("run folder", "wrong", str(error))
+        text = f"{recipe.folder} holds this run: {done} of {len(recipe.stages)} stage(s) are finished"
+        return Check("run folder", "ok", text)
     if recipe.folder.exists() and (recipe.folder.is_file() or any(recipe.folder.iterdir())):
         return Check("run folder", "wrong", f"{recipe.folder} is not empty: give another name=... or output=...")
     return Check("run folder", "ok", f"{recipe.folder} is free")
@@ -175,17 +186,32 @@ def _check_examples(
     """Tokenise examples, show label masks, and add up memory."""
     collator = make_collator(recipe, records, processor)
     for stage in recipe.stages:
-        plan = plan_dev(records, stage, [recipe.seed], collator.length_of)
+        plan = plan_dev(collator.records, stage, [recipe.seed], collator.length_of)
         yield _check_lengths(stage, plan, len(records))
         if plan.examples:
             yield Check("labels", "ok", f"{stage.name}: what is taught", tuple(_show_masks(collator, processor, plan)))
             yield _check_memory(recipe, stage, model, max(plan.lengths), processor.audio_window_s)
 
 
+def _check_choice(recipe: Recipe, records: Sequence[Record]) -> Check | None:
+    """Return what is wrong with the choice of words and pictures, if anything is."""
+    try:
+        choice = media_of(recipe)
+        check_tools(choice)
+    except EmoError as error:
+        return Check("media", "wrong", str(error))
+    tables = [record.media.face for record in records if record.media.video is not None]
+    lacking = sum(table is None or not Path(table.path).is_file() for table in tables)
+    if choice.face == "file" and lacking:
+        text = f"media.face is file, but {lacking} of {len(tables)} records with a video have no table of faces"
+        return Check("media", "wrong", text)
+    return None
+
+
 def _check_media(recipe: Recipe, records: Sequence[Record], n_clips: int) -> Check:
     """Decode the first clips, as training does."""
     frames = recipe.model.frames if isinstance(recipe.model, Parts) else FRAMES
-    read = ClipReader(frames, MAX_SIDE_PX, WINDOW_S, SAMPLE_RATE_HZ)
+    read = ClipReader(frames, MAX_SIDE_PX, WINDOW_S, SAMPLE_RATE_HZ, face=media_of(recipe).face)
     bad, seen = [], []
     for record in islice(records, n_clips):
         try:

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from emollm.config_label import LabelRecipe
+from emollm.config_media import MediaChoice
 from emollm.errors import EmoError
+from emollm.media.choice import check_tools
 from emollm.models.omni import family_of
 from emollm.train.outline import BFLOAT16, FOUR_BITS, NotReachedError, four_bit_weights, outline, reach
 from emollm.train.validate import Check
@@ -41,6 +43,10 @@ def check_label_recipe(recipe: LabelRecipe, n_clips: int) -> Iterator[Check]:
         yield Check("model", "wrong", str(error))
         return
     model, processor = made
+    try:
+        check_tools(recipe.media or MediaChoice())
+    except EmoError as error:
+        yield Check("media", "wrong", str(error))
     pads = processor.pads_for(True, True)
     takes = " and ".join(processor.modalities)
     yield Check("model", "ok", f"{type(model).__name__} takes {takes} and words; a clip is at most {pads} tokens")

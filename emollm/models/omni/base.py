@@ -4,6 +4,7 @@
   the rows without sound wrong positions, silently; here each row is placed alone, with its own media (`positions`).
 - TRL 1.16 wants `base_model(**inputs).last_hidden_state`. An omni model answers with itself there, as its prefix names no part of it, and
   its forward ends in logits (trl/trainer/utils.py, `add_fused_lm_head`); `base_model` here is the model up to the head.
+- `generate` asks for positions and checks names before the forward pass; both go through the same place, row by row.
 - Blocks have the native model's names, so that recipes and trainers speak of both families alike. There is no fusion block.
 """
 
@@ -15,9 +16,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import nn
+from transformers import GenerationMixin
 from transformers.modeling_outputs import CausalLMOutputWithPast, MoeModelOutputWithPast
 
 from emollm.errors import EmoError
+from emollm.models.omni.processor import MEDIA_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 
         config: Any
         lm_head: nn.Module
-        get_input_embeddings: Callable[[], nn.Module]
+        model: Any
         loss_function: Callable[..., torch.FloatTensor]
 
 else:
@@ -114,6 +117,11 @@ class OmniModel(_Library):
         """The model up to its head, as TRL wants it."""
         return self.states
 
+    def get_input_embeddings(self) -> nn.Module:
+        """Return the decoder's embeddings; transformers looks for them behind `base_model`, which is no module here."""
+        embeddings: nn.Module = self.model.get_input_embeddings()
+        return embeddings
+
     def enable_input_require_grads(self) -> None:
         """Let gradients start at the decoder's embeddings, and there alone.
 
@@ -122,6 +130,19 @@ class OmniModel(_Library):
         self._require_grads_hooks = [
             self.get_input_embeddings().register_forward_hook(lambda module, args, out: out.requires_grad_(True))
         ]
+
+    def _prepare_position_ids_for_generation(
+        self, inputs_tensor: torch.Tensor, model_kwargs: dict[str, Any]
+    ) -> torch.Tensor:
+        """Let `generate` count one number a token, which `place` turns into positions; families place the whole batch as one."""
+        model: Any = self  # whose other half is a GenerationMixin
+        counts: torch.Tensor = GenerationMixin._prepare_position_ids_for_generation(model, inputs_tensor, model_kwargs)
+        return counts
+
+    def _validate_model_kwargs(self, model_kwargs: dict[str, Any]) -> None:
+        """Let `generate` take the media tensors: it looks for them in the signature of `forward`."""
+        rest = {name: value for name, value in model_kwargs.items() if name not in MEDIA_KEYS}
+        super()._validate_model_kwargs(rest)  # type: ignore[misc]
 
     def positions(self, ids: torch.Tensor, **media: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the positions `(3, 1, length)` of one row without padding, and its delta `(1, 1)`.

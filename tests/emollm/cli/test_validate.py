@@ -138,6 +138,20 @@ def test_a_taken_run_folder(recipe: Path, clips: Path) -> None:
     assert result.exit_code == 2 and status_of(result.output, "run folder") == ["wrong"]
 
 
+def test_a_run_to_go_on_with(recipe: Path, clips: Path) -> None:
+    folder = recipe.parent / "runs" / "small"
+    (folder / "checkpoints" / "full").mkdir(parents=True)
+    (folder / "checkpoints" / "full" / "model.safetensors").touch()
+    call = [recipe, f"data={clips}", "resume=auto", "--clips", 0]
+    (folder / "config.yaml").write_text(RECIPE.replace("[records.jsonl]", f"[{clips}]"))
+    result = run(*call)
+    assert result.exit_code == 0, result.output
+    assert "holds this run: 1 of 2 stage(s) are finished" in result.output
+    (folder / "config.yaml").write_text(RECIPE)
+    result = run(*call)
+    assert result.exit_code == 2 and "holds a run with another data" in result.output
+
+
 def test_names_out_of_reach_are_not_checked(recipe: Path, clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_network(*_: object, **__: object) -> None:
         raise ConnectionError("no network here")

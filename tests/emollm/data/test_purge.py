@@ -1,11 +1,13 @@
 """`emollm data purge --subject`: afterwards no file holds the person, and what was others' is untouched."""
 
+import hashlib
 import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -13,6 +15,7 @@ from emollm.cli.main import app
 from emollm.data import purge as purging
 from emollm.data.export import read_back
 from emollm.jsonl import write_rows
+from emollm.media.cache import ClipCache
 from emollm.records import (
     Media,
     MediaRef,
@@ -28,6 +31,7 @@ from emollm.records import (
     read_records,
     write_records,
 )
+from emollm.synth.mp4 import write_clip
 
 WORDS = "my secret is a turnip"
 
@@ -132,6 +136,24 @@ def test_what_is_others_stays(tree: Path) -> None:
     }
     with closing(sqlite3.connect(tree / "cache" / "media_sha256.sqlite")) as base:
         assert [Path(path).name for (path,) in base.execute("SELECT path FROM media")] == ["2.mp4"]
+
+
+def test_decoded_clips_of_the_person_leave_the_cache(tree: Path) -> None:
+    (tree / "cache" / "media_sha256.sqlite").unlink()
+    clips = [Path(f"data/clips/{i}.mp4") for i in (1, 2, 4)]
+    for number, clip in enumerate(clips):
+        write_clip(clip, np.full((2, 16, 16, 3), 60 * number, np.uint8), None, fps=2, sample_rate_hz=16000)
+        for side in (8, 16):
+            ClipCache().decode(clip, frames=1, max_side_px=side)
+    kept = {clip: ClipCache().of_file(hashlib.sha256(clip.read_bytes()).hexdigest()) for clip in clips}
+    assert [len(entries) for entries in kept.values()] == [2, 2, 2]
+    clips[2].unlink()  # gone from its place, and remembered by its hash
+    assert run("purge", "data", "--subject", "s1", "--yes").exit_code == 0
+    assert [[entry.exists() for entry in entries] for entries in kept.values()] == [
+        [False] * 2,
+        [True] * 2,
+        [False] * 2,
+    ]
 
 
 def test_without_yes_nothing_changes(tree: Path) -> None:

@@ -65,7 +65,9 @@ def test_sound_above_full_scale_is_not_clipped(clip, sine):
     assert got.frames is None
 
 
-@pytest.mark.parametrize("settings", [{"frames": 3}, {"max_side_px": 32}, {"start_s": 0.5}, {"want_audio": False}])
+@pytest.mark.parametrize(
+    "settings", [{"frames": 3}, {"max_side_px": 32}, {"start_s": 0.5}, {"want_audio": False}, {"crop": (0, 0, 0.5, 1)}]
+)
 def test_other_settings_are_other_clips(talking, settings):
     ClipCache().decode(talking)
     ClipCache().decode(talking, **settings)

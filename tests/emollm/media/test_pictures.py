@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emollm.media import decode, probe, timeline
+from emollm.media import MediaError, decode, probe, timeline
 from emollm.media.pictures import read_pictures, uniform_indices
 from emollm.media.timeline import Reading, Span
 
@@ -118,6 +118,42 @@ def test_display_rotation_is_applied(clip, painted, counterclockwise_deg, shape)
     upright = np.rot90(painted(100), counterclockwise_deg // 90)
     assert np.abs(got.frames[0].astype(int) - upright).mean() < 8
     assert probe(path).video.rotation_deg % 360 == counterclockwise_deg % 360
+
+
+@pytest.mark.parametrize("backend", ["pyav", "decord"])
+def test_crop_is_a_part_of_the_picture(clip, read_number, backend):
+    if backend == "decord":
+        pytest.importorskip("decord")
+    path = clip(n=50)  # picture k shows its lower four bits in its right half
+    got = decode(path, frames=5, crop=(0.5, 0.25, 1, 1), backend=backend)
+    assert got.frames.shape == (5, 24, 32, 3)
+    bits = (got.frames[:, 12, 4::8].mean(axis=2) > 128) @ (8, 4, 2, 1)
+    assert bits.tolist() == [k % 16 for k in (5, 15, 25, 35, 45)]
+
+
+@pytest.mark.parametrize(
+    ("deg", "crop"), [(0, (0, 0, 0.5, 1)), (90, (0, 0.5, 1, 1)), (-90, (0, 0, 1, 0.5)), (180, (0.5, 0, 1, 1))]
+)
+def test_crop_counts_in_the_picture_as_it_is_shown(clip, painted, deg, crop):
+    """The left half of the stored picture, wherever rotation shows it, and as large as a whole picture may be."""
+    path = clip(n=200, rotation_deg=deg)
+    upright = np.rot90(painted(100)[:, :32], deg // 90)
+    got = decode(path, frames=1, crop=crop, max_side_px=32)
+    assert got.frames.shape == (1, 32, 32, 3)
+    assert np.abs(got.frames[0].astype(int) - upright).mean() < 8
+
+
+@pytest.mark.parametrize(
+    "crop", [(0.5, 0, 0.5, 1), (0, 0.5, 1, 0.2), (-0.1, 0, 1, 1), (0, 0, 1, 1.5), (float("nan"), 0, 1, 1)]
+)
+def test_crop_that_is_no_part_of_a_picture(clip, crop):
+    with pytest.raises(MediaError) as caught:
+        decode(clip(n=2), crop=crop)
+    assert caught.value.code == "bad_crop"
+
+
+def test_crop_is_never_empty(clip):
+    assert decode(clip(n=2), frames=1, crop=(0.999, 0.999, 1, 1)).frames.shape == (1, 1, 1, 3)
 
 
 def test_portrait_matrix_of_phones_turns_clockwise(clip, painted):

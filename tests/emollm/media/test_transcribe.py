@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from emollm.media.transcribe import Heard, Whisper, stretches, transcribe
-
-RATE_HZ = 16000
+from emollm.errors import ConfigError
+from emollm.media.transcribe import Heard, Whisper, check_recogniser, stretches, transcribe
+from tests.emollm.speaking import RATE_HZ, talk
 
 
 class Scripted:
@@ -21,16 +20,6 @@ class Scripted:
     def __call__(self, samples, sample_rate_hz):
         self.heard.append(len(samples) / sample_rate_hz)
         return Heard(next(self.words), "en")
-
-
-def talk(*parts: tuple[str, float]) -> np.ndarray:
-    """Voice and silence of these lengths; the voice's loudness moves as syllables do."""
-    pieces = []
-    for kind, seconds in parts:
-        at = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
-        wave = sum(np.sin(2 * np.pi * 140 * k * at) / k for k in range(1, 8)) * (0.6 + 0.4 * np.sin(2 * np.pi * 4 * at))
-        pieces.append(0.1 * wave * (kind == "voice"))
-    return np.concatenate(pieces).astype(np.float32)
 
 
 def test_words_of_speech():
@@ -63,33 +52,17 @@ def test_stretches_are_never_too_long_and_lose_nothing():
     assert pieces == [(0, 30), (30, 60), (60, 67), (120, 121)]
 
 
-def test_whisper_of_the_real_architecture_writes_something(tmp_path: Path):
+def test_whisper_of_the_real_architecture_writes_something(tiny_whisper: Path):
     """Random weights: what it says means nothing, that it runs end to end from a folder does."""
-    import torch
-    from transformers import (
-        WhisperConfig,
-        WhisperFeatureExtractor,
-        WhisperForConditionalGeneration,
-        WhisperProcessor,
-        WhisperTokenizer,
-    )
-
-    torch.manual_seed(0)
-    vocab = {chr(code): code - 33 for code in range(33, 127)}
-    tokenizer = WhisperTokenizer(vocab=vocab, merges=[])
-    tokenizer.add_special_tokens({"additional_special_tokens": ["<|startoftranscript|>", "<|notimestamps|>"]})
-    end, start = tokenizer.convert_tokens_to_ids(["<|endoftext|>", "<|startoftranscript|>"])
-    config = WhisperConfig(
-        vocab_size=len(tokenizer), d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
-        decoder_attention_heads=2, encoder_ffn_dim=16, decoder_ffn_dim=16, max_target_positions=16,
-        pad_token_id=end, bos_token_id=end, eos_token_id=end, decoder_start_token_id=start,
-        suppress_tokens=None, begin_suppress_tokens=None,
-    )  # fmt: skip
-    model = WhisperForConditionalGeneration(config)
-    model.generation_config.max_length = 12
-    model.save_pretrained(tmp_path)
-    WhisperProcessor(WhisperFeatureExtractor(), tokenizer).save_pretrained(tmp_path)
-    recogniser, sound = Whisper(str(tmp_path)), talk(("voice", 1))
+    recogniser, sound = Whisper(str(tiny_whisper)), talk(("voice", 1))
     line = transcribe(sound, RATE_HZ, recogniser)
-    assert line.source == f"whisper:{tmp_path}"
-    assert line.text and set(line.text) <= set(vocab) and line == transcribe(sound, RATE_HZ, recogniser)
+    assert line.source == f"whisper:{tiny_whisper}"
+    assert line.text and line == transcribe(sound, RATE_HZ, recogniser)
+
+
+def test_what_is_no_whisper_is_refused(tiny_whisper: Path, tmp_path: Path):
+    check_recogniser(str(tiny_whisper))
+    (tmp_path / "config.json").write_text('{"model_type": "qwen2"}')
+    for model, what in ((tmp_path, "this is qwen2, not Whisper"), (tmp_path / "nothing", "no checkpoint")):
+        with pytest.raises(ConfigError, match=what):
+            check_recogniser(str(model))

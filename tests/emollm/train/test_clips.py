@@ -7,6 +7,7 @@ import pytest
 
 from emollm.errors import EmoError
 from emollm.records import Media, MediaRef, Record
+from emollm.synth.mp4 import write_clip
 from emollm.train import clips
 from emollm.train.clips import ClipMemory, ClipReader, stretch
 
@@ -53,6 +54,16 @@ def test_a_bad_clip_is_left_out_and_many_stop_the_run(records: list[Record], tmp
     assert memory[len(records)] is None and list(memory.bad) == ["bad:0"]
     with pytest.raises(EmoError, match="2 of 18 clips cannot be decoded"):
         memory[len(records) + 1]
+
+
+def test_a_record_is_learned_from_its_crop_alone(tmp_path: Path) -> None:
+    pictures = np.zeros((8, 32, 32, 3), np.uint8)
+    pictures[:, :, 16:] = 200
+    write_clip(tmp_path / "two.mp4", pictures, None, fps=8, sample_rate_hz=16_000)
+    halves = [MediaRef(path=str(tmp_path / "two.mp4"), crop=crop) for crop in ((0, 0, 0.5, 1), (0.5, 0, 1, 1))]
+    left, right = (READER(Media(video=half)) for half in halves)
+    assert left.frames is not None and right.frames is not None
+    assert left.frames.mean() < 20 and right.frames.mean() > 180 and (left.black, right.black) == (True, False)
 
 
 def test_stretch_keeps_colours() -> None:

@@ -2,24 +2,27 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from emollm.cli.main import app
 from emollm.config import Recipe, load_recipe
-from emollm.errors import ConfigError
+from emollm.errors import ConfigError, EmoError
 from emollm.models.loading import load
-from emollm.models.omni import FAMILIES, model_class
-from emollm.records import read_records
+from emollm.models.omni import FAMILIES, model_class, processor_class
+from emollm.models.omni.processor import MEDIA_KEYS
+from emollm.records import Media, MediaRef, read_records
 from emollm.run import read_metrics
 from emollm.train.collate import IGNORED
 from emollm.train.examples import Example
-from emollm.train.omni import TRAINED
+from emollm.train.omni import UNTRAINED, usable
 from emollm.train.sft import build_model, make_collator, train
 
 FROZEN = dict.fromkeys(("audio_tower", "video_tower", "audio_adapter", "video_adapter", "fusion"), "frozen")
@@ -38,31 +41,46 @@ EXAMPLES = [
 
 @pytest.fixture
 def omni_recipe(records_file: Path, omni_folder: Callable[[str], Path], tmp_path: Path) -> Callable[..., Recipe]:
-    def make(family: str = "qwen2_5_omni", *overrides: str) -> Recipe:
-        tree = {
-            "name": "run", "model": {"path": str(omni_folder(family))}, "data": {"train": [str(records_file)]},
-            "stages": [STAGE], "precision": "float32", "save": {"dtype": "float32"}, "output": str(tmp_path),
-        }  # fmt: skip
-        (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(tree))
-        return load_recipe(tmp_path / "recipe.yaml", list(overrides))
-
-    return make
+    return lambda family="qwen2_5_omni", *overrides: recipe_of(omni_folder(family), records_file, tmp_path, *overrides)
 
 
-def test_two_steps_reach_every_part_and_the_result_labels_again(
-    omni_recipe: Callable[..., Recipe], records_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    family, seen = "qwen2_5_omni", list[set[str]]()
+def recipe_of(model: Path, records_file: Path, output: Path, *overrides: str) -> Recipe:
+    tree = {
+        "name": "run", "model": {"path": str(model)}, "data": {"train": [str(records_file)]},
+        "stages": [STAGE], "precision": "float32", "save": {"dtype": "float32"}, "output": str(output),
+    }  # fmt: skip
+    (output / "recipe.yaml").write_text(yaml.safe_dump(tree))
+    return load_recipe(output / "recipe.yaml", list(overrides))
+
+
+@pytest.fixture(scope="module", params=sorted(FAMILIES.keys() - UNTRAINED.keys()))
+def trained(
+    request: pytest.FixtureRequest, records_file: Path, omni_folder: Callable[[str], Path], tmp_path_factory: Any
+) -> tuple[str, Path, list[set[str]]]:
+    """A family, its run of two steps, and the names of the media of each batch."""
+    family, seen = request.param, list[set[str]]()
     states = model_class(family).states
 
     def spy(self: Any, *args: Any, **inputs: Any) -> Any:
-        seen.append({name for name, value in inputs.items() if value is not None})
+        seen.append({name for name, value in inputs.items() if value is not None} & set(MEDIA_KEYS))
         return states(self, *args, **inputs)
 
-    monkeypatch.setattr(model_class(family), "states", spy)
-    folder = train(omni_recipe(family, f"data.dev={records_file}"))
+    recipe = recipe_of(omni_folder(family), records_file, tmp_path_factory.mktemp("run"), f"data.dev={records_file}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model_class(family), "states", spy)
+        return family, train(recipe), seen
+
+
+def test_two_steps_reach_every_part_and_the_result_labels_again(
+    trained: tuple[str, Path, list[set[str]]], records_file: Path
+) -> None:
+    family, folder, seen = trained
+    kinds = processor_class(family).modalities
     assert [row["stage_step"] for row in read_metrics(folder) if "loss" in row] == [1, 2]
-    assert all({"input_features", "pixel_values_videos"} <= names for names in seen)
+    wanted = {"audio": {"input_features"}, "video": {"pixel_values_videos"}}
+    assert all((wanted[kind] <= names) == (kind in kinds) for names in seen for kind in wanted), (
+        "each batch has what the family takes, and nothing else"
+    )
     assert len(seen) == 4, "two steps, and two batches of dev records"
     assert model_class(family).citation in (folder / "README.md").read_text()
     clip = str(records_file.parent / "media" / "0.mp4")
@@ -71,6 +89,20 @@ def test_two_steps_reach_every_part_and_the_result_labels_again(
     )
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["parse"] in {"ok", "truncated"}
+
+
+def test_lora_learns_and_what_is_frozen_stays(
+    trained: tuple[str, Path, list[set[str]]], omni_folder: Callable[[str], Path]
+) -> None:
+    family, folder, _ = trained
+    learned = load_file(folder / "checkpoints" / "answers" / "adapter_model.safetensors")
+    assert learned and all(bool(weight.any()) for name, weight in learned.items() if "lora_B" in name)
+    run, base = (load(path)[0] for path in (folder / "checkpoints" / "final", omni_folder(family)))
+    was, now = base.state_dict(), run.state_dict()
+    decoder = {id(weight) for module in base.block("decoder") for weight in module.parameters()}
+    inside = {name for name, weight in base.named_parameters() if id(weight) in decoder}
+    changed = {name for name in was if not torch.equal(was[name], now[name])}
+    assert changed and changed <= inside
 
 
 def test_the_loss_is_on_the_answer_and_its_end(omni_recipe: Callable[..., Recipe], records_file: Path) -> None:
@@ -143,7 +175,45 @@ def test_what_only_the_native_model_can_do_is_refused(omni_recipe: Callable[...,
     assert "soft_prompt_memory_gb" in str(caught.value) and "four bits" in str(caught.value)
 
 
-@pytest.mark.parametrize("family", sorted(set(FAMILIES) - set(TRAINED)))
+@pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen2_audio"])
+def test_the_media_of_a_batch_are_given_back_row_by_row(
+    family: str, omni_recipe: Callable[..., Recipe], records_file: Path
+) -> None:
+    recipe = omni_recipe(family)
+    backbone, model, processor = build_model(recipe, [])
+    records = list(read_records(records_file))
+    collator = make_collator(recipe, records, processor)
+    sees = "video" in processor.modalities
+    rows = [Example(0, "labels", audio="absent"), Example(1, "labels", audio="absent")] if sees else EXAMPLES[:2]
+    rows = [replace(row, video="present" if sees else "absent") for row in (*rows, Example(6, "labels"))]
+    batch = collator([row.to_row() for row in rows])
+    found = backbone.split_rows(batch)
+    assert [bool(row) for row in found] == [True, True, False], "the third record has words alone"
+    for row, example in zip(found[:2], rows, strict=False):
+        alone = collator([example.to_row()])
+        for key, value in row.items():
+            assert torch.equal(value, alone[key])
+    with torch.no_grad():
+        out = model(**batch)
+    expected = torch.nn.functional.cross_entropy(out.logits[:, :-1].flatten(0, 1), batch["labels"][:, 1:].flatten())
+    torch.testing.assert_close(out.loss, expected)
+
+
+def test_records_of_which_nothing_is_left_do_not_teach(
+    omni_recipe: Callable[..., Recipe], records_file: Path, tmp_path: Path
+) -> None:
+    processor = build_model(omni_recipe("qwen2_audio"), [])[2]
+    records = [record.model_copy(update={"text": ()}) for record in read_records(records_file)]
+    left = usable(records, processor)
+    assert [record.id for record in records if record not in left] == [f"hand:train:{i:02d}" for i in (6, 14)], (
+        "text only"
+    )
+    pictures = [record.model_copy(update={"media": Media(images=(MediaRef(path="a.png"),))}) for record in records]
+    with pytest.raises(EmoError, match="takes audio and words, and no record has either"):
+        usable(pictures, processor)
+
+
+@pytest.mark.parametrize("family", sorted(UNTRAINED))
 def test_a_family_that_is_not_trained_is_refused(family: str, omni_recipe: Callable[..., Recipe]) -> None:
-    with pytest.raises(ConfigError, match=f"models of {family} label and explain, but are not trained"):
+    with pytest.raises(ConfigError, match=f"{family} cannot be trained yet: {UNTRAINED[family]}"):
         train(omni_recipe(family))

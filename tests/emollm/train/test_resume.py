@@ -19,6 +19,7 @@ from emollm.cli.main import app
 from emollm.config import Recipe, load_recipe
 from emollm.errors import ConfigError
 from emollm.run import read_metrics
+from emollm.train.resume import finished_stages
 from emollm.train.sft import train
 
 SAVED = [
@@ -164,6 +165,32 @@ def test_a_finished_stage_with_lora_is_not_trained_again(
     train(recipe(records_file, tmp_path, "resume=auto"))
     assert "full, polish: finished before" in capsys.readouterr().err
     assert_same(whole, tmp_path / "run")
+
+
+def test_a_finished_run_is_left_as_it_is(
+    records_file: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(whole, folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "config.yaml"}
+    train(recipe(records_file, tmp_path, "resume=auto"))
+    assert "finished before" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_a_last_stage_in_full_is_not_trained_again_unless_more_follows(records_file: Path, tmp_path: Path) -> None:
+    both = recipe(records_file, tmp_path, "resume=auto", "stages.0.max_steps=1", "stages.1.max_steps=1")
+    alone = both.model_copy(update={"stages": both.stages[:1]})
+    folder = train(alone)
+    written = (folder / "checkpoints" / "final" / "model.safetensors").stat().st_mtime_ns
+    assert train(alone) == folder
+    assert (folder / "checkpoints" / "final" / "model.safetensors").stat().st_mtime_ns == written
+    assert len([row for row in read_metrics(folder) if "loss" in row]) == 1
+    shutil.rmtree(folder / "checkpoints" / "final")
+    assert finished_stages(alone, folder)[0] == 0, "its model is gone"
+    train(both)
+    assert [row["stage"] for row in read_metrics(folder) if "loss" in row] == ["full", "polish"]
+    assert finished_stages(both, folder) == (2, 2)
 
 
 def test_cues_go_on_with_their_linear_layers_and_statistics(records_file: Path, tmp_path: Path) -> None:
