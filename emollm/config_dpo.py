@@ -34,6 +34,10 @@ class DpoRecipe(PolicyRecipe):
     def problems(self) -> list[str]:
         """Return what does not fit together."""
         problems = super().problems()
+        if self.model.omni is not None:
+            problems.append(
+                "`model.omni`: omni backbones learn from answers and rewards so far (`emollm sft`, `emollm grpo`)"
+            )
         if any(self.modality_dropout.model_dump().values()):
             problems.append("`modality_dropout` is not read here: a pair says what is seen and heard on either side")
         return problems

@@ -59,8 +59,6 @@ class PolicyRecipe(Training):
             problems.append(
                 "towers stay frozen here (`blocks`): their states are computed once a clip for all that needs them"
             )
-        if self.model.omni is not None:
-            problems.append("`model.omni`: omni backbones learn from answers alone so far (`emollm sft`)")
         if self.data.dev is not None:
             problems.append("`data.dev` is not read here: label the dev clips with the finished model and score them")
         for name in ("soft_prompt_memory_gb", "tower_cache_gb"):
@@ -100,4 +98,4 @@ class PolicyRecipe(Training):
     def as_sft(self) -> Recipe:
         """The same run as supervised training would see it, for the checks that both share."""
         shared = {key: getattr(self, key) for key in Training.model_fields if key not in ("model", "resume")}
-        return Recipe(**shared, model=Saved(path=self.start), stages=(self.as_stage,))
+        return Recipe(**shared, model=Saved(path=self.start, omni=self.model.omni), stages=(self.as_stage,))

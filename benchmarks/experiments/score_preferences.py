@@ -43,6 +43,7 @@ from emollm.synth.measure import cue_keys, gold_words
 from emollm.synth.vocabulary import families_by_word
 from emollm.train.dpo import prepare
 from emollm.train.multimodal_rl import TowerMemory
+from emollm.train.rollouts import row_of
 
 HEARD_OR_SEEN = {"audio", "video"}
 
@@ -118,7 +119,7 @@ def logps(model: str, pairs: Sequence[Pair], batch_size: int) -> list[tuple[Pair
             batch = collator([{"pair": number} for number in numbers])
             clips = batch["clips"].tolist()
             media = {name: batch[name] for name in MEDIA_KEYS if name in batch}
-            memory.hold(media, range(1 + max(clips)), 1 + max(clips))
+            memory.hold([row_of(media, clip) for clip in range(1 + max(clips))])
             ids = batch["input_ids"]
             logits = network(input_ids=ids, attention_mask=batch["attention_mask"], **memory.rows(clips)).logits
             nats = cross_entropy(

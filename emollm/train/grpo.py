@@ -4,7 +4,7 @@
 
 Method: Shao et al. 2024, https://arxiv.org/abs/2402.03300; on emotion, AffectGPT-R1, https://arxiv.org/abs/2508.01318. Towers are
 frozen and run once a clip (`multimodal_rl.py`), adapters and fusion train in full or not, the decoder in full or by LoRA, which is merged
-at the end.
+at the end. An omni backbone (`omni_rl.py`) is trained in its decoder alone.
 
 The loop (sampling, advantages, loss, optimiser, several processes) is TRL's. Several GPUs: start with torchrun. A run that was cut goes on
 from its last saved step (`save.every_steps`, `resume=auto`) exactly as it would have gone. Does not: sample with vLLM, or train towers.
@@ -42,7 +42,8 @@ from emollm.train.card import told_blocks
 from emollm.train.citations import citations
 from emollm.train.examples import Plan
 from emollm.train.fused_head import labels_only
-from emollm.train.multimodal_rl import MultimodalGRPOTrainer, TowerMemory, reference_of, unsampled
+from emollm.train.multimodal_rl import MultimodalGRPOTrainer, reference_of, unsampled
+from emollm.train.omni_rl import check_backbone, memory_of, prompts_of
 from emollm.train.policy_progress import PolicyProgress, plot_panels
 from emollm.train.policy_run import common_arguments, last_checkpoint, open_run
 from emollm.train.rollouts import Judge, Prompts, plan_rollouts
@@ -77,10 +78,9 @@ def train(recipe: GrpoRecipe) -> Path:
     disable_progress_bar()
     records = load_records(recipe.data.train, recipe.data.limit)
     rewards = load_rewards(recipe.rewards, records)
+    check_backbone(recipe)
     backbone, model, processor = build_model(recipe.as_sft, records)
-    if not isinstance(model, EmoForConditionalGeneration):
-        raise ConfigError("an omni backbone cannot be trained by rewards yet", recipe.start, "give a model of ours")
-    prompts = Prompts(make_collator(recipe.as_sft, records, processor), recipe.asked)
+    prompts = prompts_of(make_collator(recipe.as_sft, records, processor), recipe.asked)
     checkpoint = last_checkpoint(recipe)
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     plan = plan_rollouts(recipe, prompts, world_size)
@@ -126,7 +126,7 @@ def learn(
     set_dtypes(model, modes, use_bfloat16(recipe.as_sft))
     before = fingerprints(model)
     log = RolloutLog(run.folder / "rollouts.jsonl")
-    with TowerMemory(model.model.av_encoder) as memory, labels_only():
+    with memory_of(model, prompts.processor) as memory, labels_only():
         full = recipe.beta > 0 and recipe.blocks.decoder != "lora"
         reference = reference_of(model, memory) if full else None
         trained: EmoForConditionalGeneration | PeftModel = with_lora(model, stage, backbone) if stage.lora else model
@@ -187,9 +187,7 @@ def trainer_arguments(
     steps = steps_of(recipe, plan, world_size)
     stops = model.generation_config.eos_token_id
     stop_ids = [stops] if isinstance(stops, int) else list(stops or ())
-    never = unsampled(
-        processor.tokenizer, [*stop_ids, processor.tokenizer.eos_token_id], model.config.text_config.vocab_size
-    )
+    never = unsampled(processor.tokenizer, model.config, [*stop_ids, processor.tokenizer.eos_token_id])
     return GRPOConfig(
         **common_arguments(recipe, run, steps),
         num_generations=recipe.num_generations,

@@ -30,6 +30,7 @@ from emollm.pairs import KINDS
 from emollm.train.checkpoints import WholeSteps
 from emollm.train.multimodal_rl import TowerMemory, silence_dropout
 from emollm.train.pair_batches import PRIOR
+from emollm.train.rollouts import row_of
 
 
 class MultimodalDPOTrainer(WholeSteps, DPOTrainer):
@@ -58,7 +59,7 @@ class MultimodalDPOTrainer(WholeSteps, DPOTrainer):
         """Let towers and reference run, then TRL's loss."""
         media = {name: inputs[name] for name in MEDIA_KEYS if name in inputs}
         clips = inputs["clips"].tolist()
-        self.memory.hold(media, range(1 + max(clips)), 1 + max(clips))
+        self.memory.hold([row_of(media, clip) for clip in range(1 + max(clips))])
         rows = {name: inputs[name] for name in ("input_ids", "attention_mask", "completion_mask")}
         rows |= self.memory.rows(clips)
         reference = torch.cat(self.compute_ref_log_probs(self.ref_model, rows))  # (2 * pairs,)

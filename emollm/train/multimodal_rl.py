@@ -5,13 +5,13 @@ deaf and blind, without a word (trl/trainer/grpo_trainer.py; its hooks are priva
 arrives). Four hooks mend that:
 
     _generate_and_score_completions   the towers encode each clip once; every row gets the number of its clip
-    _tokenize_prompts                 our ids and those numbers go into sampling
+    _tokenize_prompts                 our ids and what stands for the media go into sampling
     _get_per_token_logps_and_entropies, compute_loss
-                                      the numbers go into the forward passes of policy, old policy and reference
+                                      the same goes into the forward passes of policy, old policy and reference
 
-The numbers take the place of the media tensors, row by row: TRL shuffles, splits and repeats them like any tensor of a batch. Inside the
-model a `Recall` stands where the tower's forward was, and answers a number with the states of that clip. Towers are frozen here, so
-nothing is lost.
+A row's number is all that TRL shuffles and splits, like any tensor of a batch. Before each forward pass a `Memory` turns the numbers of its
+rows into inputs of the model's family, and inside the model it answers with the states of these clips where a tower would compute. Towers
+are frozen here, so nothing is lost. The native family's memory is below, that of omni backbones in omni_rl.py.
 
 Also mended, each with a test: what must not be sampled (TRL knows the image token alone); the reference model (TRL reads it again from the
 name in the configuration, which is not the model one started from after a merge, and reads no classes of ours); dropout between sampling
@@ -23,9 +23,11 @@ Does not: use vLLM for sampling, tools, environments, or RLOO.
 from __future__ import annotations
 
 import copy
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol, Self
 
 import torch
 from accelerate.utils import gather_object
@@ -35,12 +37,14 @@ from trl import GRPOTrainer
 from trl.trainer.utils import add_fused_lm_head, disable_dropout_in_model
 
 from emollm.models.encoder import AVEncoder
-from emollm.models.modeling import MEDIA_KEYS, EmoForConditionalGeneration
+from emollm.models.modeling import MEDIA_KEYS, EmoForConditionalGeneration, EmoModel
 from emollm.models.towers import Tower
 from emollm.train.checkpoints import WholeSteps
 from emollm.train.examples import Example
 from emollm.train.rollouts import Judge, Prompts
+from emollm.train.shared_prompts import SharedPrompts
 
+PLACEHOLDER = re.compile("(audio|image|video|vision)(_start|_end)?_token_id")  # keys of a configuration
 PAIRS = ((MEDIA_KEYS[0], MEDIA_KEYS[1]), (MEDIA_KEYS[2], MEDIA_KEYS[3]))  # features and their mask: sound, picture
 
 
@@ -63,53 +67,68 @@ class Recall:
         return self.states[numbers[:, 0]], self.mask[numbers[:, 0]]
 
 
+class Memory(Protocol):
+    """What towers make of the clips of one batch of answers; in use (`with memory:`), towers recall and do not compute."""
+
+    @property
+    def shared(self) -> tuple[object, ...]:
+        """Return what a copy of the model shares with it."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def hold(self, clips: Sequence[Mapping[str, torch.Tensor]]) -> None:
+        """Encode clips, in place of those held before.
+
+        Args:
+            clips: For each clip its media tensors, one row each; none of a clip without media.
+        """
+        ...
+
+    def rows(self, clips: Sequence[int]) -> dict[str, torch.Tensor]:
+        """Return what stands for the media of rows about these clips, by the names of the model's inputs."""
+        ...
+
+
 class TowerMemory:
-    """The states of both towers for the clips of one batch of answers.
+    """The states of the native model's towers for the clips of one batch of answers.
 
     Args:
         encoder: The model's encoder; while the memory is in use (`with memory:`), its towers recall and do not compute.
     """
 
     def __init__(self, encoder: AVEncoder) -> None:
-        self.towers: tuple[Tower, ...] = (encoder.audio_tower, encoder.video_tower)
-        self.recalls = tuple(Recall(tower) for tower in self.towers)
+        self.shared: tuple[Tower, ...] = (encoder.audio_tower, encoder.video_tower)
+        self.recalls = tuple(Recall(tower) for tower in self.shared)
         self._numbers: dict[str, torch.Tensor] = {}
 
     def __enter__(self) -> TowerMemory:
-        for tower, recall in zip(self.towers, self.recalls, strict=True):
+        for tower, recall in zip(self.shared, self.recalls, strict=True):
             tower.forward = recall  # type: ignore[method-assign, assignment]  # on the instance: names of weights stay as they are
         return self
 
     def __exit__(self, *_: object) -> None:
-        for tower in self.towers:
+        for tower in self.shared:
             del tower.forward
 
     @torch.no_grad()
-    def hold(self, media: Mapping[str, torch.Tensor], places: Sequence[int], clips: int) -> None:
-        """Encode clips, in place of those held before.
-
-        Args:
-            media: Media tensors of the clips that have any.
-            places: Which of the clips these are.
-            clips: Number of clips.
-        """
-        device = next(self.towers[0].parameters()).device
-        at = torch.tensor(places, device=device, dtype=torch.long)
+    def hold(self, clips: Sequence[Mapping[str, torch.Tensor]]) -> None:
+        """Encode clips, in place of those held before; see `Memory`."""
+        device = next(self.shared[0].parameters()).device
         for recall, (features, mask) in zip(self.recalls, PAIRS, strict=True):
             recall.states = recall.mask = None
-            number = torch.zeros(clips, dtype=torch.long, device=device)
-            there = torch.zeros(clips, dtype=torch.bool, device=device)
-            if features in media:
-                rows = media[mask].any(dim=1)  # those with this modality
+            there = torch.tensor([features in clip and bool(clip[mask].any()) for clip in clips], device=device)
+            given = [clip for clip, here in zip(clips, there.tolist(), strict=True) if here]  # those with this modality
+            if given:
                 recall.states, recall.mask = recall.encode(
-                    media[features][rows].to(device), media[mask][rows].to(device)
+                    *(torch.cat([clip[name] for clip in given]).to(device) for name in (features, mask))
                 )
-                there[at] = rows.to(device)
-                number[at] = (rows.cumsum(0) - 1).clamp(min=0).to(device)
-            self._numbers |= {features: number, mask: there}
+            self._numbers |= {features: (there.cumsum(0) - 1).clamp(min=0), mask: there}
 
     def rows(self, clips: Sequence[int]) -> dict[str, torch.Tensor]:
-        """Return what stands for the media of rows about these clips: numbers and presence, each `(rows, 1)`."""
+        """Return for rows about these clips numbers in the place of features and presence in that of masks, each `(rows, 1)`."""
         return {name: values[list(clips)].unsqueeze(1) for name, values in self._numbers.items()}
 
 
@@ -131,14 +150,14 @@ class MultimodalGRPOTrainer(WholeSteps, GRPOTrainer):
         *,
         prompts: Prompts,
         judge: Judge,
-        memory: TowerMemory,
+        memory: Memory,
         write: Callable[[list[dict[str, Any]]], None],
         reference: EmoForConditionalGeneration | None,
         beta: float,
         **options: Any,
     ) -> None:
         self.prompts, self.judge, self.memory, self.write = prompts, judge, memory, write
-        self._media: dict[str, torch.Tensor] = {}
+        self._clips = torch.zeros(0, dtype=torch.long)
         self._prompt_ids: list[list[int]] = []
         super().__init__(**options, reward_funcs=list(judge.columns()))
         silence_dropout(self.model)
@@ -154,30 +173,30 @@ class MultimodalGRPOTrainer(WholeSteps, GRPOTrainer):
         resolved = {example: self.prompts.resolve(example) for example in dict.fromkeys(asked)}
         clips = list(dict.fromkeys(resolved.values()))
         self.examples = [resolved[example] for example in asked]
-        media, places = self.prompts.media_of(clips)
+        ids, media = self.prompts.inputs_of(clips)
         with self.accelerator.autocast():
-            self.memory.hold(media, places, len(clips))
-        self._media = self.memory.rows([clips.index(example) for example in self.examples])
-        self._prompt_ids = [self.prompts.tokens_of(example).prompt.tolist() for example in self.examples]
+            self.memory.hold(media)
+        numbers = [clips.index(example) for example in self.examples]
+        self._clips = of_rows = torch.tensor(numbers, device=self.accelerator.device)  # (rows,)
+        self._prompt_ids = [ids[number] for number in numbers]
         messages = {example: self.prompts.messages_of(example) for example in clips}
         rows = [{**row, "prompt": messages[one]} for row, one in zip(inputs, self.examples, strict=True)]
-        numbers = self._media
         out = super()._generate_and_score_completions(rows)
         if self.model.training:
             lines = self.judge.rows(self.examples, self.state.global_step + 1, out["advantages"].tolist())
             lines = gather_object(lines)
             if self.accelerator.is_main_process:
                 self.write(lines)
-        return {**out, **numbers}
+        return {**out, "clips": of_rows}
 
     def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], None, dict[str, torch.Tensor]]:
         """Return our ids and what stands for the media; the messages are for rewards and logs."""
-        return self._prompt_ids, None, dict(self._media)
+        return self._prompt_ids, None, self.memory.rows(self._clips.tolist())
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
         """Sample in the precision of training (TRL leaves PEFT models out of autocast), and keep the time."""
         started = time.perf_counter()
-        with self.accelerator.autocast():
+        with self.accelerator.autocast(), self.sharing(self.model):
             out = super()._generate_single_turn(*args, **kwargs)
         mode = "train" if self.model.training else "eval"
         self._metrics[mode]["generation_s"].append(time.perf_counter() - started)
@@ -204,26 +223,44 @@ class MultimodalGRPOTrainer(WholeSteps, GRPOTrainer):
         return super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
 
     def compute_loss(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Take the media of these rows: TRL has shuffled and split the batch."""
-        self._media = {name: inputs[name] for name in MEDIA_KEYS}
+        """Take the clips of these rows: TRL has shuffled and split the batch."""
+        self._clips = inputs["clips"]
         return super().compute_loss(model, inputs, *args, **kwargs)
 
-    def _get_per_token_logps_and_entropies(self, model: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        """Give every chunk of rows that TRL cuts its part of the media."""
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: nn.Module,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        logits_to_keep: int,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        """Give every chunk of rows that TRL cuts its part of the media, and let answers to a clip share their prompt."""
         done = 0
 
         def with_media(**inputs: Any) -> Any:
             nonlocal done
             rows = slice(done, done + len(inputs["input_ids"]))
             done = rows.stop
-            return model(**inputs, **{name: values[rows] for name, values in self._media.items()})
+            return model(**inputs, **self.memory.rows(self._clips[rows].tolist()))
 
-        return super()._get_per_token_logps_and_entropies(with_media, *args, **kwargs)
+        with self.sharing(model, input_ids.shape[1] - logits_to_keep):
+            return super()._get_per_token_logps_and_entropies(
+                with_media, input_ids, attention_mask, logits_to_keep, *args, **kwargs
+            )
+
+    def sharing(self, model: nn.Module, length: int | None = None) -> AbstractContextManager[object]:
+        """Return a context in which answers to a clip share their prompt (see `SharedPrompts`), where the model can do that."""
+        backbone = next((module for module in model.modules() if isinstance(module, EmoModel)), None)
+        if backbone is None or self.args.gradient_checkpointing:
+            return nullcontext()
+        return SharedPrompts(backbone, length)
 
 
-def reference_of(model: EmoForConditionalGeneration, memory: TowerMemory) -> EmoForConditionalGeneration:
+def reference_of(model: EmoForConditionalGeneration, memory: Memory) -> EmoForConditionalGeneration:
     """Return a copy of a model before it is trained; frozen weights and the towers are shared, so it costs what will be trained."""
-    shared: dict[int, Any] = {id(tower): tower for tower in memory.towers}
+    shared: dict[int, Any] = {id(part): part for part in memory.shared}
     shared |= {id(parameter): parameter for parameter in model.parameters() if not parameter.requires_grad}
     return copy.deepcopy(model, shared).requires_grad_(False)
 
@@ -237,13 +274,14 @@ def silence_dropout(model: nn.Module) -> None:
                 setattr(module, name, 0.0)
 
 
-def unsampled(tokenizer: PreTrainedTokenizerBase, stop_ids: Sequence[int], size: int) -> list[int]:
+def unsampled(tokenizer: PreTrainedTokenizerBase, config: Any, stop_ids: Sequence[int]) -> list[int]:
     """Return the tokens that must never be sampled: placeholders (they would be media without media), turns, and ids without a token.
 
     Args:
-        tokenizer: The model's tokenizer.
+        tokenizer: The model's tokenizer; that of a checkpoint made elsewhere need not call every placeholder special.
+        config: The model's configuration.
         stop_ids: Tokens that end an answer.
-        size: Width of the model's output.
     """
-    special = set(tokenizer.all_special_ids) | set(range(len(tokenizer), size))
-    return sorted(special - set(stop_ids))
+    named = {token for key, token in config.to_dict().items() if PLACEHOLDER.fullmatch(key) and isinstance(token, int)}
+    nameless = set(range(len(tokenizer), config.get_text_config().vocab_size))
+    return sorted((named | nameless | set(tokenizer.all_special_ids)) - set(stop_ids))

@@ -8,7 +8,7 @@ Does not: sample (TRL does, through `multimodal_rl.py`), or compute rewards (`em
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -65,10 +65,21 @@ class Prompts(Collator):
         nothing = replace(example, audio="absent", video="absent", text=False)
         return next((found for found, _ in self.resolved(example)), nothing)
 
-    def media_of(self, examples: Sequence[Example]) -> tuple[dict[str, torch.Tensor], list[int]]:
-        """Return the media tensors of those examples that have any, and their places in `examples`."""
+    def inputs_of(self, examples: Sequence[Example]) -> tuple[list[list[int]], list[dict[str, torch.Tensor]]]:
+        """Return for each example the ids of its prompt, and the media tensors of its clip (one row each, none of a clip without)."""
+        ids = [self.tokens_of(example).prompt.tolist() for example in examples]
+        media: list[dict[str, torch.Tensor]] = [{} for _ in examples]
         places = [place for place, one in enumerate(examples) if {one.audio, one.video} != {"absent"}]
-        return (self.media(self.pairs([examples[place].to_row() for place in places])) if places else {}), places
+        if places:
+            batch = self.media(self.pairs([examples[place].to_row() for place in places]))
+            for row, place in enumerate(places):
+                media[place] = row_of(batch, row)
+        return ids, media
+
+
+def row_of(batch: Mapping[str, torch.Tensor], row: int) -> dict[str, torch.Tensor]:
+    """Return one row of tensors that are aligned with rows."""
+    return {name: values[row : row + 1] for name, values in batch.items()}
 
 
 def plan_rollouts(recipe: GrpoRecipe, prompts: Prompts, world_size: int) -> Plan:

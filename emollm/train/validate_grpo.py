@@ -9,8 +9,9 @@ from emollm.errors import EmoError
 from emollm.models.modeling import EmoForConditionalGeneration
 from emollm.rewards.loading import check_rewards, load_rewards
 from emollm.train.arguments import use_bfloat16
+from emollm.train.omni_rl import check_backbone, prompts_of
 from emollm.train.outline import BFLOAT16, FLOAT32, memory_of, outline
-from emollm.train.rollouts import Prompts, plan_rollouts
+from emollm.train.rollouts import plan_rollouts
 from emollm.train.sft import load_records, make_collator
 from emollm.train.validate import SAMPLE, Check, check_recipe
 
@@ -29,6 +30,11 @@ def check_grpo(recipe: GrpoRecipe, n_clips: int) -> Iterator[Check]:
         if check.name not in ANSWERS:
             ready[check.name] = check.status in ("ok", "note")
             yield check
+    try:
+        check_backbone(recipe)
+    except EmoError as error:
+        ready["model"] = False
+        yield Check("backbone", "wrong", str(error))
     yield _check_rewards(recipe, ready.get("records", False))
     if not all(ready.get(name) for name in ("records", "tasks", "model")):
         yield Check("prompts", "not checked", "needs records, their labels and the model, see above")
@@ -53,7 +59,7 @@ def _check_prompts(recipe: GrpoRecipe) -> Iterator[Check]:
     """Plan the run over the first records, show a prompt, and add up memory."""
     records = load_records(recipe.data.train, recipe.data.limit)
     model, processor = outline(recipe.as_sft.model, tuple)
-    prompts = Prompts(make_collator(recipe.as_sft, records[:SAMPLE], processor), recipe.asked)
+    prompts = prompts_of(make_collator(recipe.as_sft, records[:SAMPLE], processor), recipe.asked)
     try:
         plan = plan_rollouts(recipe.model_copy(update={"epochs": 1.0, "max_steps": None}), prompts, world_size=1)
     except EmoError as error:
@@ -78,12 +84,14 @@ def _check_memory(recipe: GrpoRecipe, model: EmoForConditionalGeneration, prompt
     bfloat16 = use_bfloat16(recipe.as_sft)
     size = BFLOAT16 if bfloat16 else FLOAT32
     length = prompt + recipe.max_completion_length
-    memory = memory_of(model, recipe.as_stage, length, bfloat16, window_s)
+    four_bits = recipe.model.omni is not None and recipe.model.omni.weights == "4bit"
+    memory = memory_of(model, recipe.as_stage, length, bfloat16, window_s, four_bits)
     config = model.config.text_config
     head_width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     token = 2 * config.num_hidden_layers * config.num_key_value_heads * head_width * size
     parts = {
         **vars(memory),
+        "logits": memory.logits * recipe.max_completion_length // length,  # answers alone are scored
         "reference": memory.gradients
         if recipe.beta and recipe.blocks.decoder != "lora"
         else 0,  # as large as what is trained

@@ -43,7 +43,12 @@ def test_all_that_does_not_fit_together_is_told_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("override", "message"),
-    [("beta=0", "greater than 0"), ("loss_type=sigmiod", "loss_type"), ("text_piror=0", "did you mean `text_prior`")],
+    [
+        ("beta=0", "greater than 0"),
+        ("loss_type=sigmiod", "loss_type"),
+        ("text_piror=0", "did you mean `text_prior`"),
+        ("model.omni={frames: 8}", "omni backbones learn from answers and rewards"),
+    ],
 )
 def test_wrong_values(override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):

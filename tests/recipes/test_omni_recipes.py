@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from emollm.cli.main import app
 from emollm.config import find_recipe, load_recipe, recipe_names
+from emollm.config_grpo import GrpoRecipe
 from emollm.config_label import is_label_recipe, load_label_recipe
 from emollm.config_model import Saved
 from emollm.models.loading import load
@@ -16,10 +17,12 @@ from emollm.models.omni.tiny import tiny
 from emollm.records import Record, write_records
 from emollm.run import read_metrics
 from emollm.synth.mp4 import write_clip
+from emollm.train import grpo
 from emollm.train.sft import train
 
 LABEL = [name for name in recipe_names() if is_label_recipe(name)]
-SFT = [name for name in recipe_names() if "_omni_" in name and name not in LABEL]
+SFT = [name for name in recipe_names() if "_omni_" in name and "/sft" in name]
+GRPO = [name for name in recipe_names() if "_omni_" in name and "/grpo" in name]
 SMALL = ("model.omni.max_pixels=3136", "model.omni.audio_window_s=1.0")
 
 
@@ -80,3 +83,16 @@ def test_a_training_recipe_tells_what_it_needs_and_runs(
     folder = train(load_recipe(name, [*overrides, "model.omni.weights=full"]))
     assert sum("loss" in row for row in read_metrics(folder)) == 2
     assert load(folder / "checkpoints" / "final")[1].look.num_frames == load_recipe(name).model.omni.frames
+
+
+@pytest.mark.parametrize("name", GRPO)
+def test_a_recipe_of_rewards_makes_a_step(name: str, checkpoint: Path, records_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("def letters(rollouts):\n    return [len(set(r.text)) / 20 for r in rollouts]\n")
+    overrides = [
+        f"model={{path: {checkpoint}, omni: {{max_pixels: 3136, audio_window_s: 1.0}}}}", f"data.train={records_file}", "data.workers=0",
+        f'rewards=[{{"name": "{tmp_path}/own.py:letters"}}]', "batch_size=8", "gradient_accumulation=1", "max_completion_length=4",
+        "max_steps=1", "warmup_ratio=0", "learning_rate=0.01", f"output={tmp_path}",
+    ]  # fmt: skip
+    (row,) = read_metrics(grpo.train(load_recipe(name, overrides, GrpoRecipe)))
+    assert row["kl"] == 0 and "rewards/letters" in row
+    assert load(tmp_path / load_recipe(name, kind=GrpoRecipe).name / "checkpoints" / "final")[1].look.num_frames == 16

@@ -62,7 +62,7 @@ def test_recalled_states_are_the_towers_own(built: Any, prompts: Prompts) -> Non
     with torch.no_grad():
         direct = model.model(**batch).last_hidden_state
         with TowerMemory(model.model.av_encoder) as memory:
-            memory.hold(*prompts.media_of(clips), len(clips))
+            memory.hold(prompts.inputs_of(clips)[1])
             numbers = memory.rows(order)
             texts = {name: value for name, value in batch.items() if name not in MEDIA_KEYS}
             recalled = model.model(**texts, **numbers).last_hidden_state
@@ -77,8 +77,9 @@ def test_a_batch_without_media_holds_nothing(built: Any, prompts: Prompts) -> No
     model = copy.deepcopy(built.model).eval()
     texts = [prompts.resolve(example(WORDS, "absent", "absent"))]
     with TowerMemory(model.model.av_encoder) as memory, torch.no_grad():
-        memory.hold(*prompts.media_of(texts), 1)
-        ids = torch.tensor(prompts.tokens_of(texts[0]).prompt).long().unsqueeze(0)
+        (ids,), media = prompts.inputs_of(texts)
+        memory.hold(media)
+        ids = torch.tensor([ids])
         inside = model.model(input_ids=ids, **memory.rows([0])).last_hidden_state
     with torch.no_grad():
         assert torch.equal(inside, model.model(input_ids=ids).last_hidden_state)
@@ -109,12 +110,13 @@ def test_all_dropout_is_silenced(built: Any) -> None:
 
 
 def test_what_is_never_sampled(built: Any) -> None:
-    tokenizer, config = built.processor.tokenizer, built.model.config
+    tokenizer, config = built.processor.tokenizer, copy.deepcopy(built.model.config)
     stop = tokenizer.eos_token_id
-    never = unsampled(tokenizer, [stop], config.text_config.vocab_size + 3)
+    config.text_config.vocab_size += 3
+    never = unsampled(tokenizer, config, [stop])
     media = {config.av_pad_token_id, config.clip_token_id, config.audio_token_id, config.video_token_id}
     assert media <= set(never) and stop not in never
-    assert set(range(len(tokenizer), config.text_config.vocab_size + 3)) <= set(never)
+    assert set(range(len(tokenizer), config.text_config.vocab_size)) <= set(never)
     assert tokenizer.convert_tokens_to_ids("a") not in never
 
 
@@ -158,7 +160,7 @@ def test_a_clip_that_cannot_be_decoded_has_no_truth(built: Any, records: list[Re
     collator.clips = ClipMemory(collator.records, built.collator.clips.reader, 0.0)
     prompts = Prompts(collator, TASKS["labels"])
     found = prompts.resolve(example(0))
-    assert found.present == () and prompts.media_of([found]) == ({}, [])
+    assert found.present == () and prompts.inputs_of([found])[1] == [{}]
     judge = Judge(load_rewards([RewardItem(name="wheel")], records), prompts)
     grades = judge([found], ['{"labels":["joyful"]}'], [5], [False])
     assert np.isnan(grades.values).all() and judge.columns()[0]() == [None]
