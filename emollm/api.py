@@ -180,13 +180,18 @@ def open_engine(
             f"engine {engine!r} runs on this machine and has no server", "--base-url", "add --engine openai"
         )
     checkpoint = find_checkpoint(model)
+    from emollm.models.omni import family_of
+
+    is_omni = family_of(checkpoint.path) is not None
+    if engine == "vllm" and is_omni:
+        from emollm.engines.vllm_omni import VLLMOmniEngine
+
+        return VLLMOmniEngine(checkpoint, batch_size, adapter)
     if engine == "vllm":
         from emollm.engines.vllm import VLLMEngine
 
         return VLLMEngine(checkpoint, batch_size, adapter)
-    from emollm.models.omni import family_of
-
-    if family_of(checkpoint.path) is not None:
+    if is_omni:
         from emollm.engines.omni import OmniEngine
 
         return OmniEngine(checkpoint, batch_size, device)

@@ -317,6 +317,13 @@ class Failure(Row):
     fix: str | None = None
 
 
+class Usage(Row):
+    """Tokens that a model read, media included, and wrote."""
+
+    prompt_tokens: int = Field(ge=0)
+    completion_tokens: int = Field(ge=0)
+
+
 class Provenance(Row):
     """Which model, prompt and decoding made the answer."""
 
@@ -353,6 +360,7 @@ class Prediction(Row):
     seen: Seen = Seen()
     key: str | None = None
     provenance: Provenance
+    usage: Usage | None = Field(default=None, exclude=True)  # for who asks in this process; not written
 
     @model_validator(mode="after")
     def _consistent(self) -> Prediction:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from emollm.cli import options
+from emollm.cli import label_run, options
 
 EXAMPLES = """Examples:
 
@@ -67,6 +67,7 @@ def serve(
     purpose: Purpose = None,
     purpose_exception: PurposeException = None,
     demo: Demo = False,
+    commercial: label_run.Commercial = False,
     max_requests: MaxRequests = 16,
     rate: Rate = 120,
     max_body_mb: MaxBodyMb = 64.0,
@@ -102,11 +103,16 @@ def serve(
         max_requests=max_requests, requests_per_minute=rate, timeout_s=timeout_s, metrics=metrics,
     )  # fmt: skip
     settings.check_access(bool(known))  # before a model is opened
+    adapters = _adapters(adapter or [])
+    if commercial:
+        from emollm.engines.checkpoints import allow_commercial
+
+        allow_commercial(model, engine.value, adapters.values())
     from emollm.serve.gateway.app import make_app
     from emollm.serve.gateway.start import Wanted, open_backend
     from emollm.serve.gateway.start import serve as run
 
-    wanted = Wanted(model, engine.value, base_url, _adapters(adapter or []), demo)
+    wanted = Wanted(model, engine.value, base_url, adapters, demo)
     backend, media = open_backend(wanted, settings)
     gateway = make_app(settings, backend, known, media)
     run(gateway, lambda address: typer.echo(f"{', '.join(backend.models)} at {address}", err=True))

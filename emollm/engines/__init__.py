@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from emollm.errors import MediaError
 from emollm.prompts import Task
-from emollm.records import Prediction, Record
+from emollm.records import Prediction, Record, Usage
 
 if TYPE_CHECKING:
     from emollm.engines.evidence import Evidence
@@ -46,6 +46,13 @@ class Sampling:
         return dict(vars(self))
 
 
+class Finish(NamedTuple):
+    """How a streamed answer ended: `stop` where the model ended it, `length` where the budget did; its tokens where they are counted."""
+
+    reason: str = "stop"
+    usage: Usage | None = None
+
+
 class Engine(Protocol):
     """What every engine can do."""
 
@@ -61,7 +68,7 @@ class Engine(Protocol):
         ...
 
     def stream(self, request: Request, sampling: Sampling) -> Iterator[str]:
-        """Answer one request piece by piece, as text."""
+        """Answer one request piece by piece, as text. A generator may return a `Finish`."""
         ...
 
     def close(self) -> None:

@@ -26,6 +26,7 @@ from transformers import DynamicCache, PreTrainedTokenizerBase
 
 from emollm.engines import Request, Sampling
 from emollm.models.modeling import EmoForConditionalGeneration
+from emollm.records import Usage
 
 # Tokens that closing an answer can take when each character is a token: the rest of a label, then the keys that are still due.
 CLOSING_TOKENS = 112
@@ -42,6 +43,7 @@ class Draft:
         probs: Probability of each of them.
         finished: It has ended by itself.
         cut_at: Number of tokens after which the budget ended it or made it close early; None when it did not.
+        prompt_tokens: Tokens that the model has read, media included.
     """
 
     matcher: xgrammar.GrammarMatcher | None = None
@@ -50,6 +52,12 @@ class Draft:
     probs: list[float] = field(default_factory=list)
     finished: bool = False
     cut_at: int | None = None
+    prompt_tokens: int = 0
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens read and written, the one that ended the answer included."""
+        return Usage(prompt_tokens=self.prompt_tokens, completion_tokens=len(self.ids) + self.finished)
 
 
 class Vocabulary:
@@ -121,6 +129,8 @@ def write(
     """
     cache = DynamicCache() if cache is None else cache
     mask = inputs["attention_mask"]  # (batch, length so far)
+    for draft, length in zip(drafts, mask.sum(dim=1).tolist(), strict=True):
+        draft.prompt_tokens = length
     positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, cache.get_seq_length() :]  # (batch, length of this step)
     step: dict[str, Any] = {name: value for name, value in inputs.items() if name != "attention_mask"}
     for left in range(sampling.max_new_tokens, 0, -1):

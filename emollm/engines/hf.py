@@ -19,7 +19,7 @@ from itertools import islice
 import torch
 from transformers.utils import logging as transformers_logging
 
-from emollm.engines import Request, Sampling
+from emollm.engines import Finish, Request, Sampling
 from emollm.engines.checkpoints import Checkpoint
 from emollm.engines.decoding import Draft, new_draft, write
 from emollm.engines.local import LocalEngine, Row
@@ -62,7 +62,7 @@ class HFEngine(LocalEngine):
             if rows:
                 yield from self._answer(rows, sampling)
 
-    def stream(self, request: Request, sampling: Sampling) -> Generator[str, None, str | None]:
+    def stream(self, request: Request, sampling: Sampling) -> Generator[str, None, Finish]:
         """Answer one request piece by piece; whole characters only.
 
         Raises:
@@ -71,14 +71,14 @@ class HFEngine(LocalEngine):
         row = self._row(request, sampling)
         if row.evidence.is_empty:
             yield f"Insufficient evidence. {NOTHING_TO_SEE}"
-            return None
+            return Finish()
         draft, shown = self._draft(row, sampling), 0
         for _ in self._write([row], [draft], sampling):
             text = self.vocabulary.decode(draft.ids)
             if not text.endswith("\ufffd") or draft.finished:
                 yield text[shown:]
                 shown = len(text)
-        return "stop" if draft.cut_at is None else "length"  # why it ended, for who asks (StopIteration.value)
+        return Finish("stop" if draft.cut_at is None else "length", draft.usage)  # for who asks (StopIteration.value)
 
     @torch.inference_mode()
     def first_token_probs(self, requests: Sequence[Request], texts: Sequence[str]) -> dict[str, list[float]]:

@@ -42,7 +42,7 @@ class OmniEngine(HFEngine):
             self, checkpoint, self.model.config, processor, stop_ids, str(dtype).removeprefix("torch.")
         )
         self.weights = options.weights if options else "full"
-        self.memory = _Within(self.media, processor.modalities)
+        self.memory = Within(self.media, processor.modalities)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class OmniEngine(HFEngine):
         }
 
 
-class _Within(Memory):
+class Within(Memory):
     """Clips as a family can take them."""
 
     def __init__(self, settings: MediaSettings, modalities: tuple[str, ...]) -> None:

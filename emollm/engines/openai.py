@@ -9,8 +9,7 @@ video (`video_url` with `data:video/jpeg`, frames without loss); others as `imag
 asked for by `response_format` with the answer's schema, and the question says which keys are wanted, since the model may never have seen
 our answers; a model behind our own gateway is asked as in training, under the same grammar as in the other engines.
 
-Several requests are under way at once. What an answer costs is in `usage` of the server and not counted here. Does not: upload files, read
-token probabilities (a confidence is the model's own or none).
+Several requests are under way at once. Does not: upload files, read token probabilities (a confidence is the model's own or none).
 """
 
 from __future__ import annotations
@@ -26,20 +25,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from emollm import __version__
 from emollm.endpoint import Endpoint, EndpointError
-from emollm.engines import Request, Sampling
+from emollm.engines import Finish, Request, Sampling
 from emollm.engines.evidence import Evidence, MediaSettings, gather
 from emollm.engines.reading import NOTHING_TO_SEE, answer_fields, failure_fields
 from emollm.errors import ConfigError, EmoError
 from emollm.prompts import Task, grammar, prompt_sha256, render
 from emollm.prompts.schema import answer_schema
 from emollm.prompts.tasks import Message
-from emollm.records import Prediction, Provenance, Seen
+from emollm.records import Prediction, Provenance, Seen, Usage
 
 MEDIA = MediaSettings(frames=16, max_side_px=512, audio_window_s=30.0, sample_rate_hz=16000)
 NATIVE = "emollm"  # `owned_by` of models behind our own gateway
+COUNTING = (NATIVE, "vllm")  # servers that tell the tokens of a stream
 _WORDS = {
     "labels": 'labels: a list of short emotion words, such as ["worried"]; an empty list when there is not enough evidence',
     "cues": "cues: a list of what shows it, each with modality (audio, video or text), text, start_s and end_s in seconds",
@@ -104,7 +105,7 @@ class OpenAIEngine:
             for one in asked:
                 one.cancel()
 
-    def stream(self, request: Request, sampling: Sampling) -> Generator[str, None, str | None]:
+    def stream(self, request: Request, sampling: Sampling) -> Generator[str, None, Finish]:
         """Answer one request piece by piece.
 
         Raises:
@@ -113,14 +114,17 @@ class OpenAIEngine:
         evidence = gather(request, self.media)
         if evidence.is_empty:
             yield f"Insufficient evidence. {NOTHING_TO_SEE}"
-            return None
+            return Finish()
         body = {**self._body(request, self._messages(request, evidence), evidence, sampling), "stream": True}
-        finish = None
+        if self.owner in COUNTING:
+            body["stream_options"] = {"include_usage": True}
+        reason, usage = "stop", None
         for event in self.endpoint.stream("chat/completions", body):
+            usage = _usage_of(event) or usage
             for choice in event.get("choices", ()):
-                finish = choice.get("finish_reason") or finish
+                reason = choice.get("finish_reason") or reason
                 yield choice.get("delta", {}).get("content") or ""
-        return finish  # for who asks (StopIteration.value)
+        return Finish(reason, usage)  # for who asks (StopIteration.value)
 
     def close(self) -> None:
         """End the threads."""
@@ -135,11 +139,13 @@ class OpenAIEngine:
                 return self._prediction(request, sampling, evidence.seen, **fields)
             messages = self._messages(request, evidence)
             body = self._body(request, messages, evidence, sampling)
-            raw, cut = _text_of(self.endpoint.post("chat/completions", body))
+            answer = self.endpoint.post("chat/completions", body)
+            raw, cut = _text_of(answer)
         except EmoError as error:
             return self._prediction(request, sampling, **failure_fields(error, request))
         fields = answer_fields(raw, request.task, before_cut=raw if cut else None)
-        return self._prediction(request, sampling, evidence.seen, prompt_sha256(messages), **fields)
+        usage = _usage_of(answer)
+        return self._prediction(request, sampling, evidence.seen, prompt_sha256(messages), usage=usage, **fields)
 
     def _messages(self, request: Request, evidence: Evidence) -> list[Message]:
         """Render the prompt; media are placeholders still."""
@@ -216,7 +222,7 @@ def message_parts(
 
 def _pictures(frames: NDArray[np.uint8], owner: str) -> list[dict[str, Any]]:
     """Return frames `(n, height, width, 3)` as message parts."""
-    if owner in (NATIVE, "vllm"):
+    if owner in COUNTING:
         url = "data:video/jpeg;base64," + ",".join(_picture(frame, "png") for frame in frames)
         return [{"type": "video_url", "video_url": {"url": url}}]
     urls = [f"data:image/jpeg;base64,{_picture(frame, 'jpeg')}" for frame in frames]
@@ -240,6 +246,15 @@ def _text_of(answer: Any) -> tuple[str, bool]:
         return str(choice["message"]["content"] or ""), choice.get("finish_reason") == "length"
     except (KeyError, IndexError, TypeError):
         raise EndpointError("the server's answer holds no text", fix="is this a chat endpoint?") from None
+
+
+def _usage_of(answer: Any) -> Usage | None:
+    """Return the tokens that a server tells."""
+    told = answer.get("usage")
+    try:
+        return Usage.model_validate({name: told[name] for name in Usage.model_fields})
+    except (KeyError, TypeError, ValidationError):
+        return None
 
 
 def _wav(samples: NDArray[np.float32], rate_hz: int) -> str:

@@ -9,15 +9,15 @@ is given as soon as it is finished, in no order; questions about one clip that f
 Prompts, media, grammar and the reading of answers are those of the `hf` engine (local.py), and so are greedy answers: the same tokens, and
 in float32 the same probabilities but for rounding. Sampled answers follow from the request's seed, too, but from other random numbers.
 
-Needs the extra `serve` (GPU) or `serve-cpu`; the model's classes come to vLLM through the plugin emollm/serve. Does not: run other models
-than native ones (`emollm serve` and the `openai` engine do), or spread one model over several machines.
+Needs the extra `serve` (GPU) or `serve-cpu`; the model's classes come to vLLM through the plugin emollm/serve. Omni models: vllm_omni.py.
+Does not: spread one model over several machines.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -27,7 +27,7 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
-from emollm.engines import Request, Sampling
+from emollm.engines import Finish, Request, Sampling
 from emollm.engines.checkpoints import Checkpoint
 from emollm.engines.decoding import CLOSING_TOKENS, Draft, seed_of
 from emollm.engines.local import LocalEngine, Row
@@ -55,28 +55,21 @@ class VLLMEngine(LocalEngine):
     """
 
     name = "vllm"
+    options: Mapping[str, Any] = {}  # further ones of `vllm.LLM`
 
     def __init__(self, checkpoint: Checkpoint, batch_size: int = 64, adapter: Path | None = None) -> None:
         if find_spec("vllm") is None:
             fix = "install emollm[serve] for a GPU or emollm[serve-cpu] (docs/vllm.md), or use --engine hf"
             raise ConfigError("vLLM is not installed", "--engine vllm", fix)
-        from emollm.models import EmoConfig, EmoProcessor
-        from emollm.models.omni import family_of
-
-        family = family_of(checkpoint.path)
-        if family is not None:
-            fix = "let vLLM's own server run it, and use --engine openai --base-url"
-            raise ConfigError(f"the engine `vllm` runs native models, and this is {family}", str(checkpoint.path), fix)
-        config = EmoConfig.from_pretrained(checkpoint.path)
+        config, processor, stop_ids = self._parts(checkpoint)
         _check_heads(config.text_config, str(checkpoint.path))
-        stop_ids = GenerationConfig.from_pretrained(checkpoint.path).eos_token_id
         longest = int(config.text_config.max_position_embeddings)
         self._scratch = TemporaryDirectory(prefix="emollm-")
         made = find_adapters(checkpoint.path, {} if adapter is None else {"adapter": adapter}, Path(self._scratch.name))
-        self.llm = open_vllm(checkpoint.path, longest, batch_size, **lora_options(made))
+        self.llm = open_vllm(checkpoint.path, longest, batch_size, **self.options, **lora_options(made))
         self._engine = self.llm.llm_engine
         dtype = str(self._engine.model_config.dtype).removeprefix("torch.")
-        super().__init__(checkpoint, config, EmoProcessor.from_pretrained(checkpoint.path), stop_ids, dtype)
+        super().__init__(checkpoint, config, processor, stop_ids, dtype)
         self.batch_size = batch_size
         self._numbers = count()
         (self._lora,) = lora_requests(made) or [None]
@@ -104,11 +97,11 @@ class VLLMEngine(LocalEngine):
                 for done in self._engine.step() if asked else ():
                     if done.finished:
                         row = asked.pop(done.request_id)
-                        yield self._read(row, self._draft(row, done.outputs[0], sampling), sampling)
+                        yield self._read(row, self._draft(row, done, sampling), sampling)
         finally:  # who stops listening leaves no request behind
             self._engine.abort_request(list(asked))
 
-    def stream(self, request: Request, sampling: Sampling) -> Iterator[str]:
+    def stream(self, request: Request, sampling: Sampling) -> Generator[str, None, Finish]:
         """Answer one request piece by piece; whole characters only.
 
         Raises:
@@ -117,17 +110,19 @@ class VLLMEngine(LocalEngine):
         row, shown = self._row(request, sampling), 0
         if row.evidence.is_empty:
             yield f"Insufficient evidence. {NOTHING_TO_SEE}"
-            return
+            return Finish()
         number = self._ask(row, sampling, in_pieces=True)
         try:
             while self._engine.has_unfinished_requests():
                 for done in self._engine.step():
-                    text = self.vocabulary.decode(self._draft(row, done.outputs[0], sampling).ids)
+                    draft = self._draft(row, done, sampling)
+                    text = self.vocabulary.decode(draft.ids)
                     if not text.endswith("\ufffd") or done.finished:
                         yield text[shown:]
                         shown = len(text)
         finally:
             self._engine.abort_request([number])
+        return Finish("stop" if draft.cut_at is None else "length", draft.usage)
 
     def first_token_probs(self, requests: Sequence[Request], texts: Sequence[str]) -> dict[str, list[float]]:
         """Return the probability of each text, which is one token, as an answer's first; not for clips that cannot be asked about."""
@@ -136,7 +131,7 @@ class VLLMEngine(LocalEngine):
         tokens, step = self._tokens(texts), Sampling(max_new_tokens=1)
         rows = [row for row in (self._prepare(request, step) for request in requests) if isinstance(row, Row)]
         params = SamplingParams(temperature=0, max_tokens=1, detokenize=False, logprob_token_ids=tokens)
-        prompts = [{"prompt_token_ids": row.ids, "multi_modal_data": media_of(row)} for row in rows]
+        prompts = [self._prompt(row) for row in rows]
         done = self.llm.generate(prompts, params, use_tqdm=False, lora_request=self._lora)
         return {
             row.request.id: [math.exp(one.outputs[0].logprobs[0][token].logprob) for token in tokens]
@@ -152,13 +147,24 @@ class VLLMEngine(LocalEngine):
         cleanup_dist_env_and_memory()
         self._scratch.cleanup()
 
+    def _parts(self, checkpoint: Checkpoint) -> tuple[Any, Any, int | list[int]]:
+        """Return a model's configuration, its processor, and the tokens that end an answer."""
+        from emollm.models import EmoConfig, EmoProcessor
+
+        path = checkpoint.path
+        stop_ids = GenerationConfig.from_pretrained(path).eos_token_id
+        return EmoConfig.from_pretrained(path), EmoProcessor.from_pretrained(path), stop_ids
+
+    def _prompt(self, row: Row) -> dict[str, Any]:
+        """Return a row as vLLM takes it."""
+        return {"prompt_token_ids": row.ids, "multi_modal_data": media_of(row)}
+
     def _ask(self, row: Row, sampling: Sampling, in_pieces: bool = False) -> str:
         """Hand one row to vLLM; return the name under which its answer comes."""
         from vllm.renderers.inputs.preprocess import parse_model_prompt
 
         engine, number = self._engine, str(next(self._numbers))
-        prompt: dict[str, Any] = {"prompt_token_ids": row.ids, "multi_modal_data": media_of(row)}
-        parsed = parse_model_prompt(engine.model_config, prompt)
+        parsed = parse_model_prompt(engine.model_config, self._prompt(row))
         (ready,) = engine.renderer.render_cmpl([parsed], engine.renderer.default_cmpl_tok_params)
         engine.add_request(number, ready, self._params(row, sampling, in_pieces), lora_request=self._lora)
         return number
@@ -182,19 +188,22 @@ class VLLMEngine(LocalEngine):
             output_kind=RequestOutputKind.CUMULATIVE if in_pieces else RequestOutputKind.FINAL_ONLY,
         )
 
-    def _draft(self, row: Row, written: Any, sampling: Sampling) -> Draft:
+    def _draft(self, row: Row, answer: Any, sampling: Sampling) -> Draft:
         """Return what vLLM has written so far.
 
         The answer counts as cut where a closing token was taken that was not the most probable one: nothing else does that to a greedy
         answer.
         """
+        written = answer.outputs[0]
         ids = [token for token in written.token_ids if token not in self.vocabulary.stop_ids]
         chosen = [step[token] for token, step in zip(ids, written.logprobs, strict=False)]
         closing = range(max(0, sampling.max_new_tokens - CLOSING_TOKENS), len(ids))
         closed = self._grammar(row, sampling) is not None and bool(self.vocabulary.closers)
         forced = [i for i in closing if closed and chosen[i].rank > 1 and ids[i] in self.vocabulary.closers]
         cut_at = forced[0] if forced else len(ids) if written.finish_reason == "length" else None
-        return Draft(ids=ids, probs=[math.exp(token.logprob) for token in chosen], cut_at=cut_at)
+        probs = [math.exp(token.logprob) for token in chosen]
+        ended = written.finish_reason == "stop"
+        return Draft(ids=ids, probs=probs, finished=ended, cut_at=cut_at, prompt_tokens=len(answer.prompt_token_ids))
 
 
 def media_of(row: Row) -> dict[str, Any]:

@@ -24,12 +24,12 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response, Streami
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
-from emollm.engines import Request
+from emollm.engines import Finish, Request
 from emollm.engines.evidence import MediaSettings
 from emollm.errors import EmoError, MediaError
 from emollm.media.workers import Decoders
 from emollm.records import Prediction
-from emollm.serve.gateway.backend import Backend, Finish
+from emollm.serve.gateway.backend import Backend
 from emollm.serve.gateway.completions import Chunks, Completion, completed
 from emollm.serve.gateway.guard import Guard
 from emollm.serve.gateway.intake import Intake
@@ -111,7 +111,8 @@ class _Gateway:
             return JSONResponse(completed(model, prediction))
         pieces = self.backend.stream(model, ready, sampling)
         first = await anext(pieces)  # what is wrong with the request shows before the answer begins
-        return StreamingResponse(self._events(model, first, pieces), media_type="text/event-stream")
+        events = self._events(Chunks(model, asked.tells_usage), first, pieces)
+        return StreamingResponse(events, media_type="text/event-stream")
 
     async def models(self) -> Response:
         """List the models."""
@@ -136,15 +137,17 @@ class _Gateway:
         await self.backend.close()
         await asyncio.to_thread(self.decoders.close)
 
-    async def _events(self, model: str, first: str | Finish, pieces: AsyncIterator[str | Finish]) -> AsyncIterator[str]:
+    async def _events(
+        self, chunks: Chunks, first: str | Finish, pieces: AsyncIterator[str | Finish]
+    ) -> AsyncIterator[str]:
         """Yield the server-sent events of one answer."""
-        chunks, piece, status = Chunks(model), first, "ok"
+        piece, status = first, "ok"
         yield chunks.event()
         try:
             while isinstance(piece, str):
                 yield chunks.event(piece)
                 piece = await anext(pieces)
-            yield chunks.event(finish=piece.reason)
+            yield chunks.end(piece)
         except EmoError as error:
             status = "error"
             yield f"data: {JSONResponse(error_body(error)).body.decode()}\n\n"  # type: ignore[union-attr]

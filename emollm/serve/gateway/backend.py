@@ -9,18 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-from emollm.engines import Engine, Request, Sampling
+from emollm.engines import Engine, Finish, Request, Sampling
 from emollm.records import Prediction
 
 Result = TypeVar("Result")
-
-
-class Finish(NamedTuple):
-    """The end of a streamed answer: `stop` where the model ended it, `length` where the budget did."""
-
-    reason: str
 
 
 class Backend(Protocol):
@@ -113,8 +107,8 @@ class EngineBackend:
 
 
 def _next(pieces: Iterator[str]) -> str | Finish:
-    """Return the next piece, or the end with its reason, which engines return from their generators."""
+    """Return the next piece, or the end, which engines return from their generators."""
     try:
         return next(pieces)
     except StopIteration as end:
-        return Finish(end.value or "stop")
+        return end.value or Finish()

@@ -16,10 +16,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from emollm.engines import Request, Sampling
+from emollm.engines import Finish, Request, Sampling
 from emollm.engines.evidence import Evidence, MediaSettings
 from emollm.prompts import TASKS, Exchange
-from emollm.records import Media, Prediction, Record, Seen
+from emollm.records import Media, Prediction, Record, Seen, Usage
 from emollm.serve.gateway.intake import Intake
 from emollm.serve.gateway.questions import check_text, readable, take_media
 from emollm.serve.gateway.settings import RefusedError, Settings
@@ -80,6 +80,11 @@ class Completion(BaseModel):
         wanted = self.max_completion_tokens or self.max_tokens or settings.max_new_tokens
         return Sampling(self.temperature or 0.0, self.top_p or 1.0, min(wanted, settings.max_new_tokens))
 
+    @property
+    def tells_usage(self) -> bool:
+        """Whether a stream ends with its tokens."""
+        return bool((self.stream_options or {}).get("include_usage"))
+
     def _rules(self) -> str | None:
         """Return the grammar that the answer must follow."""
         if self.structured_outputs:
@@ -112,13 +117,7 @@ def completed(model: str, prediction: Prediction) -> dict[str, Any]:
     finish = "length" if prediction.parse == "truncated" else "stop"
     message = {"role": "assistant", "content": (text or "").strip()}
     choice = {"index": 0, "message": message, "finish_reason": finish, "logprobs": None}
-    return {
-        "id": _new_id(),
-        "object": "chat.completion",
-        "created": int(time.time()),
-        "model": model,
-        "choices": [choice],
-    }
+    return {**_head(model, "chat.completion"), "choices": [choice], "usage": _usage(prediction.usage)}
 
 
 class Chunks:
@@ -126,16 +125,26 @@ class Chunks:
 
     Args:
         model: Who answers.
+        tells_usage: The tokens come behind the end.
     """
 
-    def __init__(self, model: str) -> None:
-        self._head = {"id": _new_id(), "object": "chat.completion.chunk", "created": int(time.time()), "model": model}
+    def __init__(self, model: str, tells_usage: bool = False) -> None:
+        self._head, self._tells_usage = _head(model, "chat.completion.chunk"), tells_usage
 
-    def event(self, text: str | None = None, finish: str | None = None) -> str:
-        """Return one server-sent event: the beginning (no text), a piece, or the end."""
-        delta = {} if finish else {"role": "assistant", "content": ""} if text is None else {"content": text}
-        choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
-        return f"data: {json.dumps({**self._head, 'choices': [choice]}, ensure_ascii=False)}\n\n"
+    def event(self, text: str | None = None) -> str:
+        """Return one server-sent event: the beginning (no text), or a piece."""
+        return self._choice({"role": "assistant", "content": ""} if text is None else {"content": text})
+
+    def end(self, finish: Finish) -> str:
+        """Return the end, and the tokens where they are wanted."""
+        told = self._line({"choices": [], "usage": _usage(finish.usage)}) if self._tells_usage else ""
+        return self._choice({}, finish.reason) + told
+
+    def _choice(self, delta: dict[str, str], reason: str | None = None) -> str:
+        return self._line({"choices": [{"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}]})
+
+    def _line(self, fields: dict[str, Any]) -> str:
+        return f"data: {json.dumps({**self._head, **fields}, ensure_ascii=False)}\n\n"
 
 
 def _turns(messages: Sequence[Mapping[str, Any]]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
@@ -245,5 +254,12 @@ def _grammar(schema: str) -> str:
         raise RefusedError(400, "bad_request", "response_format: this is no usable JSON schema") from None
 
 
-def _new_id() -> str:
-    return f"chatcmpl-{uuid.uuid4().hex}"
+def _head(model: str, kind: str) -> dict[str, Any]:
+    return {"id": f"chatcmpl-{uuid.uuid4().hex}", "object": kind, "created": int(time.time()), "model": model}
+
+
+def _usage(counted: Usage | None) -> dict[str, int] | None:
+    """Return the tokens of an answer as OpenAI's clients read them; null where the engine does not count."""
+    if counted is None:
+        return None
+    return {**counted.model_dump(), "total_tokens": counted.prompt_tokens + counted.completion_tokens}

@@ -32,6 +32,7 @@ from emollm.engines.evidence import MediaSettings
 from emollm.engines.lora import find_adapters, lora_options
 from emollm.engines.openai import NATIVE, OpenAIEngine
 from emollm.errors import ConfigError, EmoError
+from emollm.models.omni import family_of
 from emollm.serve.gateway.backend import EngineBackend
 from emollm.serve.gateway.settings import Settings
 
@@ -145,6 +146,8 @@ def open_vllm(
         if is_native:
             more, environment, media = _native(checkpoint)
             options |= more
+        else:
+            options |= _omni(checkpoint)
         if made:
             options |= {**lora_options(made), "lora_modules": [f"{one.name}={one.folder}" for one in made]}
         server = VLLMServer(options, environment)
@@ -171,8 +174,17 @@ def _native(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, str], Med
     }
     processor = EmoProcessor.from_pretrained(checkpoint.path)
     rate_hz = processor.feature_extractor.sampling_rate
-    media = MediaSettings(processor.num_frames, MAX_SIDE_PX, processor.audio_window_s, rate_hz)
+    choice = checkpoint.media.model_dump()
+    media = MediaSettings(processor.num_frames, MAX_SIDE_PX, processor.audio_window_s, rate_hz, **choice)
     return options, native_environment(on_cpu), media
+
+
+def _omni(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return the options under which a model of another kind is opened by our class, where there is one (emollm/serve/omni.py)."""
+    from emollm.engines.vllm_omni import ARCHITECTURES
+
+    architecture = ARCHITECTURES.get(family_of(checkpoint.path) or "")
+    return {"hf_overrides": {"architectures": [architecture]}} if architecture else {}
 
 
 def _end_with_parent() -> None:

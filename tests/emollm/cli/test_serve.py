@@ -16,6 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from emollm.cli.main import app
+from emollm.licences import Licence, write_info
 from emollm.records import Prediction, read_records
 from emollm.synth import make_synth
 
@@ -36,6 +37,7 @@ def serve(*arguments: str) -> Any:
         (["tiny", "--demo", "--media-root", "none"], "no such folder"),
         (["tiny", "--demo", "--adapter", "a=b"], "no adapter"),
         (["none", "--demo"], "no model here"),
+        (["none", "--engine", "openai", "--commercial"], "behind a server"),
         (["--new-key", "ann"], "needs a file"),
     ],
 )
@@ -45,6 +47,18 @@ def test_what_is_refused(arguments: list[str], told: str, monkeypatch: pytest.Mo
     result = serve(*arguments)
     assert result.exit_code == 2, result.output
     assert told in result.stderr
+
+
+@pytest.mark.parametrize("bound", ["model", "adapter"])
+def test_commercial_use_is_refused_where_a_licence_forbids_it(bound: str, tmp_path: Path) -> None:
+    for name, kind in (("model", "config.json"), ("adapter", "adapter_config.json")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / kind).write_text("{}")
+        write_info(tmp_path / name, None, [Licence("data", "the licence", commercial=name != bound)])
+    adapter = ["--engine", "vllm", "--adapter", f"news={tmp_path / 'adapter'}"]
+    result = serve(str(tmp_path / "model"), *adapter, "--commercial")
+    assert result.exit_code == 2, result.output
+    assert "not allowed by the licence of data (the licence)" in result.stderr
 
 
 def test_a_new_key_is_printed_once(tmp_path: Path) -> None:
@@ -106,7 +120,19 @@ def test_the_bundled_model_annotates_behind_it(tmp_path: Path, monkeypatch: pyte
     """`emollm data annotate` asks the gateway as it asks any server: clips go over the wire, votes come back."""
     make_synth(tmp_path / "clips", 2, seed=5, split="dev", workers=1)
     monkeypatch.chdir(tmp_path / "clips")
-    call = [sys.executable, "-m", "emollm", "serve", "tiny", "--demo", "--port", "0", "--timeout-s", "600"]
+    call = [
+        sys.executable,
+        "-m",
+        "emollm",
+        "serve",
+        "tiny",
+        "--demo",
+        "--commercial",
+        "--port",
+        "0",
+        "--timeout-s",
+        "600",
+    ]
     with subprocess.Popen(call, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None

@@ -10,10 +10,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from emollm.engines import Request, Sampling
+from emollm.engines import Finish, Request, Sampling
 from emollm.engines.evidence import MediaSettings
 from emollm.engines.fake import FakeEngine
 from emollm.prompts import render
+from emollm.records import Usage
 from emollm.serve.gateway.app import make_app
 from emollm.serve.gateway.backend import EngineBackend
 from emollm.serve.gateway.guard import Guard
@@ -41,7 +42,8 @@ class Parrot(FakeEngine):
         self.requests += requests
         self.may_go_on.wait(PATIENCE_S)
         for prediction in super().generate(requests, sampling):
-            yield prediction.model_copy(update={"raw": f"so: {prediction.labels[0].text}"})
+            usage = Usage(prompt_tokens=7, completion_tokens=2)
+            yield prediction.model_copy(update={"raw": f"so: {prediction.labels[0].text}", "usage": usage})
 
     def stream(self, request: Request, sampling: Sampling) -> Any:
         self.requests.append(request)
@@ -52,7 +54,7 @@ class Parrot(FakeEngine):
         except GeneratorExit:
             self.abandoned.set()
             raise
-        return "length"
+        return Finish("length", Usage(prompt_tokens=7, completion_tokens=3))
 
     def close(self) -> None:
         self.closed = True

@@ -129,6 +129,18 @@ def test_the_openai_client_reads_a_stream(usual: Any) -> None:
     assert len(chunks) == 5
 
 
+def test_tokens_are_told_with_an_answer_and_where_they_are_wanted_behind_a_stream(usual: Any) -> None:
+    ask: Any = {"model": "parrot", "messages": [{"role": "user", "content": "one two three"}]}
+    told = client(usual).chat.completions.create(**ask).usage
+    assert (told.prompt_tokens, told.completion_tokens, told.total_tokens) == (7, 2, 9)
+    options: Any = {"include_usage": True}
+    *_, end, last_chunk = client(usual).chat.completions.create(**ask, stream=True, stream_options=options)
+    assert end.choices[0].finish_reason == "length" and end.usage is None
+    assert not last_chunk.choices and last_chunk.usage.total_tokens == 10
+    rows = usual.ask(transcript="x").json()["predictions"]
+    assert not any("usage" in row for row in rows), "a prediction has no such field"
+
+
 @pytest.mark.parametrize(
     "extra",
     [{"logprobs": True}, {"n": 3}, {"tools": []}, {"response_format": {"type": "xml"}}, {"extra_body": {"best_of": 3}},

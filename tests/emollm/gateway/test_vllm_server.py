@@ -117,6 +117,9 @@ def test_it_listens_on_loopback_with_a_key_and_fetches_nothing(backend: EngineBa
     assert value["--host"] == "127.0.0.1" and value["--allowed-media-domains"].endswith(".invalid")
     assert "--disable-fastapi-docs" in options and "--allowed-local-media-path" not in options
     assert value["--max-loras"] == "2", "one slot more than adapters"
+    assert json.loads(value["--hf-overrides"]) == {"architectures": ["EmoQwen2_5Omni"]}, (
+        "vLLM's own has other positions"
+    )
     assert backend.models == ("omni", "actors")
     with httpx2.Client(timeout=300, trust_env=False) as stranger:
         assert stranger.get(f"http://127.0.0.1:{value['--port']}/v1/models").status_code == 401

@@ -60,6 +60,26 @@ def save(folder: Path, name: str, seed: int = 2) -> Path:
     return folder
 
 
+def save_omni(folder: Path, family: str) -> Path:
+    """Save a tiny omni model, its decoder's heads 32 wide; its answers depend on what it reads."""
+    import torch
+
+    from emollm.models.omni import tiny as parts
+
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "TEXT", {**parts.TEXT, "num_attention_heads": 2, "num_key_value_heads": 1})
+        patch.setattr(parts, "ROPE", {**parts.ROPE, "mrope_section": [4, 6, 6]})
+        model, processor = parts.tiny(family)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "norm" not in name and name.startswith(("model.language_model", "model.layers")):
+                parameter.mul_(6)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
 def adapter(
     base: Path, folder: Path, seed: int, rank: int = 4, beside: list[str] | None = None, **options: Any
 ) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -90,6 +91,26 @@ def test_predictions_are_those_of_hf_but_for_the_engine(
         assert two.model_dump(exclude=loose) == one.model_dump(exclude=loose)
         assert [label.text for label in two.labels] == [label.text for label in one.labels]
         assert [label.score for label in two.labels] == pytest.approx([label.score for label in one.labels], abs=1e-4)
+
+
+def test_every_answer_can_be_read_and_a_cut_one_says_so(engines: tuple[Any, Any], mixed: list[Record]) -> None:
+    """The grammar holds for a model that has learned nothing, greedy and sampled; only a budget that is too small breaks an answer."""
+    _, vllm = engines
+    tasks = [*(TASKS[name] for name in ("labels", "cues", "explain", "full")), CLOSED]
+    requests = [Request(f"{i} {record.id}", record, task) for i, task in enumerate(tasks) for record in mixed[::3]]
+    asked = {request.id: request.task for request in requests}
+    for temperature in (0.0, 1.0):
+        found = answers(vllm, requests, Sampling(temperature=temperature, max_new_tokens=150))
+        assert found.keys() == asked.keys()
+        for name, answer in found.items():
+            assert tuple(json.loads(answer.raw)) == asked[name].answer_keys
+            assert answer.parse in {"ok", "truncated"}
+            assert asked[name] is not CLOSED or {label.text for label in answer.labels} <= set(CLOSED.label_space)
+    short = TASKS["labels"].with_labels(("calm", "worried"))
+    ended = answers(vllm, [Request(record.id, record, short) for record in mixed], Sampling(max_new_tokens=400))
+    assert {answer.parse for answer in ended.values()} == {"ok"}
+    cut = answers(vllm, requests, Sampling(max_new_tokens=6))
+    assert {answer.parse for answer in cut.values()} == {"truncated"}
 
 
 def test_sampled_answers_follow_their_seed_alone(engines: tuple[Any, Any], mixed: list[Record]) -> None:
@@ -183,7 +204,3 @@ def test_what_vllm_cannot_run_is_told_before_it_starts(tmp_path: Path) -> None:
     processor.save_pretrained(tmp_path / "narrow")
     with pytest.raises(ConfigError, match="16 wide"):
         VLLMEngine(Checkpoint(tmp_path / "narrow", "narrow"))
-    (tmp_path / "omni").mkdir()
-    (tmp_path / "omni" / "config.json").write_text('{"model_type": "qwen2_5_omni_thinker"}')
-    with pytest.raises(ConfigError, match="native models"):
-        VLLMEngine(Checkpoint(tmp_path / "omni", "omni"))
