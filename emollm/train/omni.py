@@ -21,7 +21,6 @@ from emollm.config import Recipe
 from emollm.config_model import Saved
 from emollm.errors import ConfigError, EmoError, collect
 from emollm.models.loading import cast_weights
-from emollm.models.omni import FAMILIES, family_of
 from emollm.models.omni.loading import load_omni
 from emollm.models.omni.processor import MEDIA_KEYS, OmniProcessor, split
 from emollm.records import Media, Record
@@ -31,13 +30,6 @@ from emollm.train.examples import Example, has_sound, has_words
 from emollm.train.replay import Chat
 
 END_OF_TURN = "<|im_end|>"
-NOT_SHOWN = "no run on a tiny checkpoint has shown yet that it learns"
-UNTRAINED = {
-    "qwen2_5_vl": NOT_SHOWN,
-    "qwen2_audio": NOT_SHOWN,
-    "qwen3_omni": "two steps on a tiny checkpoint change weights of its frozen audio tower",
-}
-"""Families that are not trained here, each with what goes wrong."""
 
 
 class OmniBackbone:
@@ -146,18 +138,6 @@ class OmniCollator(Collator):
         row["input_ids"] = torch.cat([row["input_ids"], answer], dim=1)
         row["attention_mask"] = torch.ones_like(row["input_ids"])
         return {**row, "start": start}
-
-
-def check_family(recipe: Recipe) -> None:
-    """Refuse a family that does not learn from answers.
-
-    Raises:
-        ConfigError: The model is of one.
-    """
-    family = family_of(recipe.model.path) if isinstance(recipe.model, Saved) else None
-    if family in UNTRAINED:
-        fix = f"take a model of {', '.join(sorted(FAMILIES.keys() - UNTRAINED.keys()))}"
-        raise ConfigError(f"{family} cannot be trained yet: {UNTRAINED[family]}", "model.path", fix)
 
 
 def check_stages(recipe: Recipe) -> None:

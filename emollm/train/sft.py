@@ -51,7 +51,7 @@ from emollm.train.collate import Collator, texts_to_learn
 from emollm.train.early_stop import EarlyStop, best_step, dev_losses, is_spent
 from emollm.train.examples import Plan, epochs_of, plan_dev, plan_stage
 from emollm.train.fused_head import labels_only
-from emollm.train.omni import check_family, collator_class, merged, usable, within
+from emollm.train.omni import collator_class, merged, usable, within
 from emollm.train.perceive import CueCollator, CueReader, CueTrainer, Phrases, gather_statistics, phrases_of
 from emollm.train.plot import plot_loss
 from emollm.train.progress import StageProgress
@@ -100,7 +100,6 @@ def train(recipe: Recipe) -> Path:
     dev_records = load_records(recipe.data.dev) if recipe.data.dev else []
     chats = read_chats(recipe.data.replay.files) if recipe.data.replay else []
     check_tools(media_of(recipe))
-    check_family(recipe)
     done = agreed(lambda: open_run(recipe))
     run = Run(recipe.folder)
     if done == len(recipe.stages) and is_made(run.folder, recipe.stages[-1]):
@@ -326,11 +325,13 @@ def with_lora(model: EmoForConditionalGeneration, stage: Stage, backbone: Backbo
     """Put LoRA on the decoder; blocks that train in full beside it go into `modules_to_save`, else PEFT loses them, silently."""
     if stage.lora is None:
         raise ValueError(f"stage {stage.name!r} has no LoRA settings")
+    targets = backbone.lora_targets()
     config = LoraConfig(
         r=stage.lora.rank,
         lora_alpha=stage.lora.alpha,  # type: ignore[arg-type]  # peft says int, and divides
         lora_dropout=stage.lora.dropout,
-        target_modules=backbone.lora_targets(),
+        target_modules=targets,
+        exclude_modules=f"(?!({targets})$).+",  # of mixtures of experts peft 0.21 keeps the last names alone, and a tower has these, too
         modules_to_save=backbone.adapter_modules(stage.blocks.model_dump()) or None,
     )
     return get_peft_model(model, config)

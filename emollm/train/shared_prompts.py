@@ -43,7 +43,7 @@ class SharedPrompts:
     def __call__(
         self,
         input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
         past_key_values: Cache | None = None,
         **options: Any,
     ) -> EmoModelOutput:
@@ -53,6 +53,8 @@ class SharedPrompts:
         """
         if past_key_values is not None and past_key_values.get_seq_length() > 0:  # sampling has begun
             return self._whole(input_ids, attention_mask, past_key_values=past_key_values, **options)
+        if attention_mask is None:  # as `generate` leaves it out where nothing is padded
+            attention_mask = torch.ones_like(input_ids)
         cache = DynamicCache(config=self.backbone.config.text_config) if past_key_values is None else past_key_values
         known = None if self.length is None else self.length - 1
         ids, mask = input_ids[:, :known], attention_mask[:, :known]

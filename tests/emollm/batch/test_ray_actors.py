@@ -56,7 +56,7 @@ def _cluster() -> Iterator[None]:
     if "RAY_ADDRESS" in os.environ:
         yield
         return
-    quiet = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
+    quiet = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
     call = [sys.executable, "-c", HEAD]
     with (
         subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=quiet) as head,
@@ -66,6 +66,7 @@ def _cluster() -> Iterator[None]:
         if address is None:
             pytest.skip("Ray's processes did not start in the 15 s that Ray gives them: the machine is too busy")
         patch.setenv("RAY_ADDRESS", address)
+        patch.setenv("RAY_AUTH_MODE", "disabled")
         yield
         head.stdin.close()
 

@@ -22,7 +22,7 @@ from emollm.records import Media, MediaRef, read_records
 from emollm.run import read_metrics
 from emollm.train.collate import IGNORED
 from emollm.train.examples import Example
-from emollm.train.omni import UNTRAINED, usable
+from emollm.train.omni import usable
 from emollm.train.sft import build_model, make_collator, train
 
 FROZEN = dict.fromkeys(("audio_tower", "video_tower", "audio_adapter", "video_adapter", "fusion"), "frozen")
@@ -53,7 +53,7 @@ def recipe_of(model: Path, records_file: Path, output: Path, *overrides: str) ->
     return load_recipe(output / "recipe.yaml", list(overrides))
 
 
-@pytest.fixture(scope="module", params=sorted(FAMILIES.keys() - UNTRAINED.keys()))
+@pytest.fixture(scope="module", params=sorted(FAMILIES))
 def trained(
     request: pytest.FixtureRequest, records_file: Path, omni_folder: Callable[[str], Path], tmp_path_factory: Any
 ) -> tuple[str, Path, list[set[str]]]:
@@ -211,9 +211,3 @@ def test_records_of_which_nothing_is_left_do_not_teach(
     pictures = [record.model_copy(update={"media": Media(images=(MediaRef(path="a.png"),))}) for record in records]
     with pytest.raises(EmoError, match="takes audio and words, and no record has either"):
         usable(pictures, processor)
-
-
-@pytest.mark.parametrize("family", sorted(UNTRAINED))
-def test_a_family_that_is_not_trained_is_refused(family: str, omni_recipe: Callable[..., Recipe]) -> None:
-    with pytest.raises(ConfigError, match=f"{family} cannot be trained yet: {UNTRAINED[family]}"):
-        train(omni_recipe(family))

@@ -82,6 +82,13 @@ def test_sampling_shares_and_writes_the_same(built: Any, model: EmoForConditiona
     assert set(read) == {read[0], (len(CLIPS), length), (len(ORDER), 1)}
 
 
+def test_prompts_without_padding_need_no_mask(built: Any, model: EmoForConditionalGeneration) -> None:
+    ids = torch.randint(20, 60, (1, 9), generator=torch.Generator().manual_seed(0)).repeat(3, 1)
+    with SharedPrompts(model.model), torch.no_grad():
+        shared = model.model(input_ids=ids, use_cache=True).last_hidden_state
+    assert torch.allclose(shared, model.model(input_ids=ids).last_hidden_state, atol=1e-5)
+
+
 def test_each_prompt_runs_once(built: Any, model: EmoForConditionalGeneration) -> None:
     clips, rows, length = batch(built)
     seen = []
