@@ -5,9 +5,12 @@ Also the types and the strict base class that all sections share. Needs no torch
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from emollm.paths import TINY
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -167,9 +170,15 @@ class Saved(Section):
     """A model that emollm saved, which brings its parts along, or an omni backbone."""
 
     path: str
-    """Folder of the checkpoint, or its hub name."""
+    """`tiny` (the bundled model), a run folder (its finished model), the folder of a checkpoint, or its hub name."""
     omni: Omni | None = None
     """Only with an omni backbone; null: as it was saved, else the defaults."""
+
+    @property
+    def place(self) -> str:
+        """Folder of the checkpoint itself, or its hub name."""
+        finished = Path(self.path) / "checkpoints" / "final"
+        return str(TINY) if self.path == "tiny" else str(finished) if finished.is_dir() else self.path
 
     @model_validator(mode="before")
     @classmethod

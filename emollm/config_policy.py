@@ -5,14 +5,12 @@ The names of the settings are TRL's.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from emollm.config import Blocks, Lora, Recipe, Stage, Training
 from emollm.config_model import Count, Positive, Saved, Share
-from emollm.paths import TINY
 
 STAGE = "policy"  # name of the one stage, and of its folder under checkpoints/
 FINAL = "final"
@@ -70,11 +68,8 @@ class PolicyRecipe(Training):
 
     @property
     def start(self) -> str:
-        """Folder (or hub name) of the model to start from: `tiny` is the bundled one, a run folder means its finished model."""
-        if self.model.path == "tiny":
-            return str(TINY)
-        finished = Path(self.model.path) / "checkpoints" / FINAL
-        return str(finished) if finished.is_dir() else self.model.path
+        """Folder (or hub name) of the model to start from."""
+        return self.model.place
 
     @property
     def as_stage(self) -> Stage:

@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from emollm.config import Training, load_recipe
+from emollm.config_model import Saved
 from emollm.config_policy import PolicyRecipe
 from emollm.errors import ConfigError, collect
 from emollm.models.loading import weights_sha256
@@ -138,7 +139,7 @@ def _origin(folder: Path, config: Mapping[str, Any]) -> Path | None:
     index = stages.index(stage) if stage in stages else 0
     if index:
         return run / "checkpoints" / stages[index - 1]
-    return None if recipe.model.path is None else Path(recipe.model.path)
+    return Path(recipe.model.place) if isinstance(recipe.model, Saved) else None
 
 
 def _targets(model: Path) -> str:

@@ -53,7 +53,7 @@ def backbone_of(recipe: Recipe, texts: Callable[[], Sequence[str]] = tuple) -> B
     Raises:
         ConfigError: The recipe asks for what its family cannot do.
     """
-    if isinstance(recipe.model, Saved) and family_of(recipe.model.path) is not None:
+    if isinstance(recipe.model, Saved) and family_of(recipe.model.place) is not None:
         from emollm.train.omni import OmniBackbone, check_stages
 
         check_stages(recipe)

@@ -16,6 +16,7 @@ from transformers import set_seed
 
 from emollm.config import Recipe, Training, load_recipe
 from emollm.config_media import FILE as CHOICE_FILE
+from emollm.config_model import Saved
 from emollm.config_policy import PolicyRecipe
 from emollm.errors import ConfigError
 from emollm.licences import INFO_FILE
@@ -92,7 +93,7 @@ def _base(recipe: Recipe | PolicyRecipe, folder: Path, processor: EmoProcessor) 
     if index:
         before = folder.parent / stages[index - 1]
         return with_adapter(before)[0].merge_and_unload() if (before / ADAPTER).is_file() else load(before)[0]
-    if recipe.model.path is not None:
-        return load(recipe.model.path)[0]
+    if isinstance(recipe.model, Saved):
+        return load(recipe.model.place)[0]
     set_seed(recipe.seed)
     return build(spec_of(recipe.model, tokenizer=processor.tokenizer))[0]

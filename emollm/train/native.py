@@ -40,7 +40,7 @@ class NativeBackbone:
     @cached_property
     def _built(self) -> tuple[EmoForConditionalGeneration, EmoProcessor]:
         if isinstance(self.model, Saved):
-            return load(self.model.path)
+            return load(self.model.place)
         return build(spec_of(self.model, self.texts))
 
     def build_model(self, dtype: str = "float32") -> EmoForConditionalGeneration:

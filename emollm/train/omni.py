@@ -50,8 +50,8 @@ class OmniBackbone:
         if options is not None and options.weights == "4bit":
             if not torch.cuda.is_available():
                 raise ConfigError("four-bit weights are trained on a GPU", "model.omni.weights", "take full")
-            return load_omni(self.model.path, torch.bfloat16, "cuda", "4bit", options)
-        return load_omni(self.model.path, look=options)
+            return load_omni(self.model.place, torch.bfloat16, "cuda", "4bit", options)
+        return load_omni(self.model.place, look=options)
 
     def build_model(self, dtype: str = "float32") -> Any:
         """Return the model in `dtype`."""

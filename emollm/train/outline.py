@@ -117,14 +117,14 @@ def outline(
         ConfigError: The parts do not fit together.
     """
     if isinstance(model, Saved):
-        family = family_of(model.path)
+        family = family_of(model.place)
         if family is not None:
-            sizes = model_class(family).config_class.from_pretrained(model.path)
+            sizes = model_class(family).config_class.from_pretrained(model.place)
             with torch.device("meta"):
-                return model_class(family)(sizes), load_omni_processor(model.path, model.omni)
-        processor = EmoProcessor.from_pretrained(model.path)
+                return model_class(family)(sizes), load_omni_processor(model.place, model.omni)
+        processor = EmoProcessor.from_pretrained(model.place)
         with torch.device("meta"):
-            return EmoForConditionalGeneration(EmoConfig.from_pretrained(model.path)), processor
+            return EmoForConditionalGeneration(EmoConfig.from_pretrained(model.place)), processor
     spec = spec_of(model, texts)
     readers: dict[str, Any] = {
         "audio": choose("audio tower", AUDIO_TOWERS, model.audio.name),

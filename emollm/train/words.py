@@ -13,6 +13,7 @@ from rich.console import Console
 
 from emollm.config import Recipe
 from emollm.config_media import MediaChoice, saved_choice
+from emollm.config_model import Saved
 from emollm.errors import MediaError
 from emollm.jsonl import Row, read_rows, to_line
 from emollm.media import decode, part_of
@@ -33,7 +34,7 @@ class Words(Row):
 
 def media_of(recipe: Recipe) -> MediaChoice:
     """Return which words and pictures a run learns from: the recipe's choice, else that of the model that it starts from."""
-    return recipe.media or (MediaChoice() if recipe.model.path is None else saved_choice(recipe.model.path))
+    return recipe.media or (saved_choice(recipe.model.place) if isinstance(recipe.model, Saved) else MediaChoice())
 
 
 def chosen_words(recipe: Recipe, parts: Sequence[Sequence[Record]], console: Console) -> list[list[Record]]:

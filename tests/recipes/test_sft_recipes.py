@@ -88,6 +88,19 @@ def test_two_steps_of_every_stage(name: str, records_file: Path, tmp_path: Path)
     load(folder / "checkpoints" / "final")
 
 
+def test_the_bundled_model_and_a_run_learn_to_think(records_file: Path, tmp_path: Path) -> None:
+    """`model.path` is a name or a run folder, as it is for `emollm grpo`."""
+    (stage,) = load_recipe("tiny/think").stages
+    short = ["data.workers=0", f"data.train={records_file}", f"output={tmp_path}"]
+    short += ["stages.0.tasks={think: 1.0}", "stages.0.max_steps=1", "stages.0.batch_size=4"]
+    first = train(load_recipe("tiny/think", short))
+    second = train(load_recipe("tiny/think", [*short, "name=again", f"model.path={first}"]))
+    for folder in (first, second):
+        assert [row["stage"] for row in read_metrics(folder) if "loss" in row] == [stage.name]
+    ends = [load(folder / "checkpoints" / "final")[0].lm_head.weight for folder in (first, second)]
+    assert not ends[0].equal(ends[1]), "the second run went on from the first"
+
+
 def test_the_tiny_model_is_small(records_file: Path) -> None:
     model, _ = build_model(load_recipe("tiny/sft"), load_records([str(records_file)]))[1:]
     grown = 2048 - model.config.text_config.vocab_size  # four records do not fill the vocabulary
