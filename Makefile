@@ -58,7 +58,8 @@ experiments: setup  ## train and score recipes/tiny and what builds on it (many 
 	$(call clips,500,0,dev,synth-dev)
 	$(BIN)/emollm sft tiny/sft data.train=data/synth-train/records.jsonl data.dev=data/synth-dev/records.jsonl resume=auto
 	$(BIN)/emollm eval run synth --model runs/tiny-sft --data data/synth-dev -o runs/eval-dev
-	$(BIN)/python benchmarks/experiments/grpo_claim.py --start runs/tiny-sft --train data/synth-train --data data/synth-dev -o runs/grpo-claim
+	$(call clips,6000,1,train,synth-rl)
+	$(BIN)/python benchmarks/experiments/grpo_claim.py --start runs/tiny-sft --train data/synth-rl --data data/synth-dev -o runs/grpo-claim
 	$(call clips,4000,1,train,ablation-train)
 	$(call clips,300,1,dev,ablation-dev)
 	$(BIN)/python benchmarks/experiments/ablation.py --train data/ablation-train --dev data/ablation-dev -o runs/ablation

@@ -1,6 +1,6 @@
 """Does reinforcement learning make a model look and listen, or only guess better? docs/synthetic.md names the comparison beforehand.
 
-    python benchmarks/experiments/grpo_claim.py --start tiny --train data/synth-train --data data/synth-dev -o runs/grpo-claim
+    python benchmarks/experiments/grpo_claim.py --start tiny --train data/synth-rl --data data/synth-dev -o runs/grpo-claim
 
 Trains `tiny/grpo` from one supervised checkpoint with several seeds under the default rewards and under plain wheel F, and goes on with
 supervised training on as many examples as GRPO sampled answers. Each model answers the clips twice: with their own sound and picture, and
