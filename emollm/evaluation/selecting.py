@@ -126,10 +126,13 @@ def _told(query: Query) -> str:
 
 
 def _holds_records(path: Path) -> bool:
-    """Tell whether the first line of a file is a record."""
+    """Tell whether the first line of a file is a record: it says so, or has an id and no key that records do not have."""
     with path.open(encoding="utf-8-sig", errors="replace") as lines:
         line = lines.readline()
     try:
-        return json.loads(line).get("schema", _SCHEMA) == _SCHEMA and "id" in json.loads(line)
-    except (ValueError, AttributeError):
+        row = json.loads(line)
+        return bool(
+            row["schema"] == _SCHEMA if "schema" in row else "id" in row and row.keys() <= Record.model_fields.keys()
+        )
+    except (ValueError, AttributeError, TypeError):
         return False
